@@ -1,0 +1,100 @@
+import { later, make, say, send, toast } from "./dom.ts";
+
+/** What the server's rules say about one field. */
+export interface Effect {
+  visible?: boolean;
+  required?: boolean;
+  readonly?: boolean;
+  value?: string | string[] | null;
+  text?: string;
+  options?: string[] | null;
+  message?: string;
+}
+
+type Entry = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
+
+const entries = (box: Element) => [...box.querySelectorAll<Entry>("input, select, textarea")];
+
+/** Applies one field's effect to the part of the form that shows it. */
+export function apply(box: HTMLElement, effect: Effect): void {
+  if (effect.visible !== undefined) box.hidden = !effect.visible;
+  const star = box.querySelector<HTMLElement>(".star");
+  if (effect.required !== undefined) {
+    if (star) star.hidden = !effect.required;
+    for (const entry of entries(box)) entry.setAttribute("aria-required", String(effect.required));
+  }
+  if (effect.readonly !== undefined) {
+    for (const entry of entries(box)) {
+      if (entry instanceof HTMLSelectElement) entry.classList.toggle("is-locked", effect.readonly);
+      else if ("readOnly" in entry) entry.readOnly = effect.readonly;
+      entry.setAttribute("aria-readonly", String(effect.readonly));
+    }
+  }
+  if (effect.options !== undefined) narrow(box, effect.options);
+  if (effect.value !== undefined || effect.text !== undefined) fill(box, effect);
+  if (effect.message !== undefined) remark(box, effect.message);
+}
+
+function narrow(box: HTMLElement, allowed: string[] | null): void {
+  for (const option of box.querySelectorAll("option")) {
+    const off = allowed !== null && option.value !== "" && !allowed.includes(option.value);
+    option.disabled = off;
+    option.hidden = off;
+  }
+}
+
+/** Never overwrites what somebody is typing just now. */
+function fill(box: HTMLElement, effect: Effect): void {
+  const output = box.querySelector("[data-output]");
+  if (output) output.textContent = effect.text || (effect.value ?? "").toString() || "—";
+  const value = effect.value;
+  if (value === undefined || typeof value === "object") return;
+  for (const entry of entries(box)) {
+    if (entry === document.activeElement || entry.type === "hidden") continue;
+    if (entry instanceof HTMLInputElement && entry.type === "checkbox")
+      entry.checked = value === "true";
+    else entry.value = value;
+  }
+}
+
+function remark(box: HTMLElement, message: string): void {
+  const about = box.querySelector(".field-about") ?? box;
+  about.querySelector("[data-remark]")?.remove();
+  if (message) about.append(make("p", { class: "warning", "data-remark": "" }, message));
+}
+
+/** Asks the server what the rules say whenever the form changes; it decides, we only draw. */
+export function effects(element: HTMLElement): void {
+  const form = element as HTMLFormElement;
+  let running: AbortController | undefined;
+  let told = false;
+  const ask = async () => {
+    running?.abort();
+    const control = new AbortController();
+    running = control;
+    try {
+      const body = new FormData(form);
+      for (const [name, value] of [...body]) if (value instanceof File) body.delete(name);
+      const answer = await send(form.dataset.effects ?? "", {
+        method: "POST",
+        body,
+        signal: control.signal,
+      });
+      if (!answer.ok) return;
+      const found: { fields?: Record<string, Effect>; tabs?: Record<string, boolean> } =
+        await answer.json();
+      for (const [name, effect] of Object.entries(found.fields ?? {})) {
+        const box = form.querySelector<HTMLElement>(`[data-field="${CSS.escape(name)}"]`);
+        if (box) apply(box, effect);
+      }
+      told = false;
+    } catch (error) {
+      if ((error as Error).name !== "AbortError" && !told) toast(say("offline"), "error");
+      told = (error as Error).name !== "AbortError" || told;
+    }
+  };
+  const soon = later(ask, 120);
+  form.addEventListener("input", soon);
+  form.addEventListener("change", () => void ask());
+  form.addEventListener("dougong:changed", soon);
+}

@@ -1,0 +1,242 @@
+import { icon, later, make, option as optionOf, say, send } from "./dom.ts";
+
+/** One record that a search found. */
+export interface Found {
+  value: string | number;
+  label: string;
+  hint?: string;
+}
+
+let counter = 0;
+
+/** A select that points at records becomes a searching combobox; the select keeps the value. */
+export function picker(box: HTMLElement): void {
+  const select = box.querySelector("select");
+  if (!select) return;
+  const many = box.dataset.many !== undefined;
+  const id = `picker-${counter++}`;
+  const list = make("div", { class: "picker-list", role: "listbox", id: `${id}-list`, hidden: "" });
+  const input = make("input", {
+    class: "form-control",
+    type: "text",
+    role: "combobox",
+    autocomplete: "off",
+    "aria-expanded": "false",
+    "aria-autocomplete": "list",
+    "aria-controls": list.id,
+    placeholder: say("choose"),
+  });
+  const field = make("span", { class: "picker-box" }, input);
+  const clear = make(
+    "button",
+    { type: "button", class: "icon-btn picker-clear", "aria-label": say("remove") },
+    icon("x"),
+  );
+  for (const name of ["aria-describedby", "aria-required", "aria-invalid"]) {
+    const value = select.getAttribute(name);
+    if (value) input.setAttribute(name, value);
+  }
+  const label = box.ownerDocument.querySelector(`label[for="${CSS.escape(select.id)}"]`);
+  input.id = select.id;
+  select.id = `${select.id}-value`;
+  label?.setAttribute("for", input.id);
+  if (!label) input.setAttribute("aria-label", say("choose"));
+  select.hidden = true;
+  box.append(field, list);
+  if (!many) box.append(clear);
+
+  let options: HTMLElement[] = [];
+  let active = -1;
+  let running: AbortController | undefined;
+
+  const chosen = () => [...select.selectedOptions].filter((option) => option.value);
+  const draw = () => {
+    if (many) {
+      for (const chip of field.querySelectorAll(".picker-chip")) chip.remove();
+      for (const option of chosen()) {
+        const remove = make(
+          "button",
+          { type: "button", class: "icon-btn", "aria-label": `${say("remove")}: ${option.text}` },
+          icon("x"),
+        );
+        remove.addEventListener("click", () => {
+          option.remove();
+          told();
+          input.focus();
+        });
+        input.before(make("span", { class: "picker-chip" }, option.text, remove));
+      }
+    } else {
+      input.value = chosen()[0]?.text ?? "";
+      clear.hidden = !input.value;
+    }
+  };
+  const told = () => {
+    draw();
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const close = () => {
+    list.hidden = true;
+    active = -1;
+    input.setAttribute("aria-expanded", "false");
+    input.removeAttribute("aria-activedescendant");
+  };
+  const choose = (found: Found) => {
+    const value = String(found.value);
+    if (!many) for (const option of [...select.options]) if (option.value) option.remove();
+    if (![...select.options].some((option) => option.value === value))
+      select.append(optionOf(found.label, value));
+    for (const option of select.options) if (option.value === value) option.selected = true;
+    input.value = "";
+    close();
+    told();
+  };
+  const mark = (at: number) => {
+    active = options.length ? (at + options.length) % options.length : -1;
+    for (const [index, option] of options.entries()) {
+      option.setAttribute("aria-selected", String(index === active));
+    }
+    const current = options[active];
+    if (!current) return;
+    input.setAttribute("aria-activedescendant", current.id);
+    current.scrollIntoView({ block: "nearest" });
+  };
+  const offer = (text: string, run: () => void, kind = "", hint = "") => {
+    const option = make(
+      "div",
+      {
+        class: `picker-option ${kind}`,
+        role: "option",
+        id: `${id}-${options.length}`,
+        "aria-selected": "false",
+      },
+      text,
+    );
+    if (hint) option.append(make("small", {}, hint));
+    option.addEventListener("mousedown", (event) => {
+      event.preventDefault();
+      run();
+    });
+    option.addEventListener("dougong:choose", run);
+    options.push(option);
+    list.append(option);
+  };
+  const note = (text: string) =>
+    list.append(
+      make(
+        "div",
+        {
+          class: "picker-option is-note",
+          role: "option",
+          "aria-disabled": "true",
+          "aria-selected": "false",
+        },
+        text,
+      ),
+    );
+  const open = (found: Found[], text: string) => {
+    list.replaceChildren();
+    options = [];
+    for (const each of found) offer(each.label, () => choose(each), "", each.hint);
+    if (!found.length) note(say("none"));
+    if (box.dataset.create)
+      offer(
+        say("create", text),
+        () => create(box, box.dataset.create ?? "", text, choose),
+        "is-create",
+      );
+    list.hidden = false;
+    input.setAttribute("aria-expanded", "true");
+    if (found.length && text) mark(0);
+  };
+  const search = async () => {
+    running?.abort();
+    running = new AbortController();
+    const text = many || input.value !== (chosen()[0]?.text ?? "") ? input.value.trim() : "";
+    const glue = box.dataset.lookup?.includes("?") ? "&" : "?";
+    try {
+      const answer = await send(`${box.dataset.lookup}${glue}q=${encodeURIComponent(text)}`, {
+        signal: running.signal,
+      });
+      const body: { items?: Found[] } = answer.ok ? await answer.json() : {};
+      if (document.activeElement === input) open(body.items ?? [], text);
+    } catch (error) {
+      if ((error as Error).name !== "AbortError") close();
+    }
+  };
+  input.addEventListener("input", later(search, 150));
+  input.addEventListener("focus", () => {
+    input.select();
+    void search();
+  });
+  input.addEventListener("blur", () => {
+    close();
+    if (!many && !input.value.trim() && chosen().length) {
+      select.value = "";
+      told();
+    } else draw();
+    if (many) input.value = "";
+  });
+  input.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) {
+      event.preventDefault();
+      if (list.hidden) void search();
+      else mark(active + step);
+    } else if (event.key === "Enter" && !list.hidden) {
+      event.preventDefault();
+      options[active]?.dispatchEvent(new CustomEvent("dougong:choose"));
+    } else if (event.key === "Escape" && !list.hidden) {
+      event.stopPropagation();
+      close();
+      draw();
+    } else if (event.key === "Backspace" && many && !input.value) {
+      chosen().at(-1)?.remove();
+      told();
+    }
+  });
+  clear.addEventListener("click", () => {
+    for (const option of select.options) option.selected = false;
+    select.value = "";
+    told();
+    input.focus();
+  });
+  select.addEventListener("dougong:set", draw);
+  draw();
+}
+
+/** Opens the quick-create form in the drawer and chooses what it has made. */
+async function create(
+  box: HTMLElement,
+  address: string,
+  text: string,
+  choose: (found: Found) => void,
+): Promise<void> {
+  const drawer = document.getElementById("quick-create") as HTMLDialogElement | null;
+  const place = drawer?.querySelector("[data-drawer]");
+  if (!drawer || !place) return;
+  const show = (html: string) => {
+    const form = new DOMParser().parseFromString(html, "text/html").getElementById("quick-form");
+    if (!form) return;
+    place.replaceChildren(document.importNode(form, true));
+    place.dispatchEvent(new CustomEvent("dougong:added", { bubbles: true }));
+    const mounted = place.querySelector("form");
+    mounted?.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const answer = await send(address, { method: "POST", body: new FormData(mounted) });
+      if (answer.headers.get("Content-Type")?.includes("json")) {
+        choose(await answer.json());
+        drawer.close();
+      } else show(await answer.text());
+    });
+  };
+  const answer = await send(address, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  show(await answer.text());
+  const first = place.querySelector<HTMLInputElement>("input[type=text]");
+  if (first && !first.value) first.value = text;
+  drawer.showModal();
+  drawer.addEventListener("close", () => box.querySelector<HTMLElement>("input")?.focus(), {
+    once: true,
+  });
+}

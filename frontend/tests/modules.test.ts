@@ -1,0 +1,219 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { packagesOf } from "../build/finish.ts";
+import { symbol } from "../build/sprite.ts";
+import { columns } from "../src/modules/columns.ts";
+import { size } from "../src/modules/drop.ts";
+import { apply } from "../src/modules/effects.ts";
+import { bare, type Filterable, filters, group, read } from "../src/modules/filters.ts";
+import { keys } from "../src/modules/keys.ts";
+import { lines, sum } from "../src/modules/lines.ts";
+import { tabs } from "../src/modules/panes.ts";
+import { picker } from "../src/modules/picker.ts";
+import { path } from "../src/modules/region.ts";
+
+const page = (html: string): HTMLElement => {
+  document.body.innerHTML = html;
+  return document.body.firstElementChild as HTMLElement;
+};
+const find = <T extends HTMLElement>(selector: string): T => document.querySelector(selector) as T;
+
+beforeEach(() => {
+  document.body.innerHTML = "";
+});
+
+describe("effects", () => {
+  const box = () =>
+    page(
+      '<div data-field="a"><span class="star" hidden>*</span><select><option value=""></option><option value="x">X</option><option value="y">Y</option></select><div class="field-about"></div></div>',
+    );
+
+  it("hides, requires, narrows and remarks", () => {
+    const field = box();
+    apply(field, { visible: false, required: true, options: ["x"], message: "mind" });
+    expect(field.hidden).toBe(true);
+    expect(find(".star").hidden).toBe(false);
+    expect(find("select").getAttribute("aria-required")).toBe("true");
+    expect(find<HTMLOptionElement>('option[value="y"]').disabled).toBe(true);
+    expect(find(".warning").textContent).toBe("mind");
+    apply(field, { options: null, message: "" });
+    expect(find<HTMLOptionElement>('option[value="y"]').disabled).toBe(false);
+    expect(document.querySelector(".warning")).toBeNull();
+  });
+
+  it("never overwrites what is being typed", () => {
+    const field = page('<div><input value="mine"></div>');
+    const input = find<HTMLInputElement>("input");
+    input.focus();
+    apply(field, { value: "theirs" });
+    expect(input.value).toBe("mine");
+    input.blur();
+    apply(field, { value: "theirs" });
+    expect(input.value).toBe("theirs");
+  });
+});
+
+describe("lines", () => {
+  it("adds exactly", () => {
+    expect(sum(["0.1", "0.2", "", "x"])).toBe("0.30");
+    expect(sum(["1,234,567.89", "-0.01"])).toBe("1,234,567.88");
+    expect(sum(["-5"])).toBe("-5.00");
+    expect(sum([])).toBe("0.00");
+  });
+
+  it("adds, numbers and removes rows; the spare one disappears", () => {
+    const row = (key: string, spare = "") =>
+      `<tr data-line ${spare}><td><span data-no></span><input type="hidden" name="f_l-${key}.id"></td><td data-cell="what"><input name="f_l-${key}.what" id="f_l-${key}-what"></td><td><button data-copy hidden></button><button data-remove hidden></button></td></tr>`;
+    const box = page(
+      `<div data-lines="f_l"><table><tbody data-rows>${row("0", "data-spare")}</tbody></table><template data-row>${row("__row__")}</template><button data-add hidden></button></div>`,
+    );
+    lines(box);
+    expect(document.querySelectorAll("tr").length).toBe(0);
+    find("[data-add]").click();
+    find("[data-add]").click();
+    const inputs = [...document.querySelectorAll<HTMLInputElement>("[data-cell] input")];
+    expect(inputs.map((input) => input.name)).toEqual(["f_l-1.what", "f_l-2.what"]);
+    (inputs[0] as HTMLInputElement).value = "desk";
+    find("[data-copy]").click();
+    expect(
+      [...document.querySelectorAll<HTMLInputElement>("[data-cell] input")].map(
+        (each) => each.value,
+      ),
+    ).toEqual(["desk", "desk", ""]);
+    find("[data-remove]").click();
+    expect(document.querySelectorAll("tr").length).toBe(2);
+    expect([...document.querySelectorAll("[data-no]")].map((each) => each.textContent)).toEqual([
+      "1",
+      "2",
+    ]);
+  });
+});
+
+describe("filters", () => {
+  const fields: Filterable[] = [
+    {
+      name: "amount",
+      title: "Amount",
+      kind: "number",
+      operators: ["gt", "between", "empty"],
+      options: [],
+    },
+    {
+      name: "level",
+      title: "Level",
+      kind: "choice",
+      operators: ["eq", "in"],
+      options: [
+        ["A", "a"],
+        ["B", "b"],
+      ],
+    },
+  ];
+
+  it("reads back the tree it has drawn", () => {
+    const tree = {
+      or: [
+        ["amount", "gt", "5"],
+        {
+          and: [
+            ["level", "in", ["A", "B"]],
+            ["amount", "empty"],
+          ],
+        },
+      ],
+    };
+    document.body.append(group(fields, tree as never));
+    expect(read(find(".builder-group"), fields)).toEqual(tree);
+  });
+
+  it("leaves out what is not filled in", () => {
+    document.body.append(group(fields, null));
+    expect(read(find(".builder-group"), fields)).toBeNull();
+  });
+
+  it("knows operators without a value", () => {
+    expect(["empty", "this_month", "mine_tree", "today"].every(bare)).toBe(true);
+    expect(bare("last_days")).toBe(false);
+  });
+
+  it("writes the argument of the address", () => {
+    const dialog = page(
+      `<dialog><form><input name="where" value='["level","eq","A"]'><div data-builder></div></form><script type="application/json" data-fields>${JSON.stringify(fields)}</script></dialog>`,
+    );
+    filters(dialog);
+    find("form").dispatchEvent(new Event("submit"));
+    expect(find<HTMLInputElement>("input[name=where]").value).toBe('{"and":[["level","eq","A"]]}');
+  });
+});
+
+describe("columns", () => {
+  it("keeps order and choice in one argument", () => {
+    const item = (name: string) =>
+      `<li data-column="${name}"><input type="checkbox" value="${name}" checked><button type="button" data-move="1"></button></li>`;
+    const dialog = page(
+      `<dialog><form><input name="cols"><ul>${item("a")}${item("b")}</ul></form></dialog>`,
+    );
+    columns(dialog);
+    find("[data-move]").click();
+    find("form").dispatchEvent(new Event("submit"));
+    expect(find<HTMLInputElement>("input[name=cols]").value).toBe("b,a");
+  });
+});
+
+describe("tabs", () => {
+  it("opens the sheet with the first problem", () => {
+    const host = page(
+      '<div><div data-tablist><a href="#one">1</a><a href="#two">2</a></div><div id="one"></div><div id="two"><input aria-invalid="true"></div></div>',
+    );
+    tabs(host);
+    expect(find("#one").hidden).toBe(true);
+    expect(find("#two").hidden).toBe(false);
+    expect(find('a[href="#two"]').getAttribute("aria-selected")).toBe("true");
+  });
+});
+
+describe("picker", () => {
+  it("keeps the value in the select and takes over the label", () => {
+    const box = page(
+      '<span data-picker data-lookup="/x"><label for="f_a">A</label><select id="f_a" name="f_a"><option value=""></option><option value="4" selected>Ada</option></select></span>',
+    );
+    picker(box);
+    const input = find<HTMLInputElement>("input[role=combobox]");
+    expect(input.value).toBe("Ada");
+    expect(input.id).toBe("f_a");
+    find(".picker-clear").click();
+    expect(find<HTMLSelectElement>("select").value).toBe("");
+  });
+});
+
+describe("small things", () => {
+  it("finds the codes above a region", () => {
+    expect(path("330106")).toEqual(["330000", "330100", "330106"]);
+    expect(path("330000")).toEqual(["330000"]);
+    expect(path("")).toEqual([]);
+  });
+
+  it("writes sizes for people", () => {
+    expect([size(5), size(2048), size(3 * 1024 ** 2)]).toEqual(["5 B", "2 KB", "3.0 MB"]);
+  });
+
+  it("searches with a slash, but not while typing", () => {
+    page('<div><input id="q" data-key="/"><input id="other"></div>');
+    keys(document);
+    const press = (target: Element) =>
+      target.dispatchEvent(new KeyboardEvent("keydown", { key: "/", bubbles: true }));
+    find("#other").focus();
+    press(find("#other"));
+    expect(document.activeElement?.id).toBe("other");
+    press(document.body);
+    expect(document.activeElement?.id).toBe("q");
+  });
+
+  it("draws symbols and names packages", () => {
+    expect(symbol("a", '<svg x="1">\n <path d="M0 0"/>\n</svg>\n')).toBe(
+      '<symbol id="a" viewBox="0 0 24 24"><path d="M0 0"/></symbol>',
+    );
+    expect(
+      packagesOf(["/x/node_modules/@a/b/c.js", "/x/node_modules/d/e.js", "src/app.ts"]),
+    ).toEqual(["@a/b", "@tabler/icons", "d"]);
+  });
+});

@@ -1,0 +1,1 @@
+"""The Flask shell: HTTP in, use case, HTML or JSON out; and the command line."""

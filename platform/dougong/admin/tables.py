@@ -1,0 +1,134 @@
+"""A read-only flask-admin view of one SQLAlchemy Core table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from flask import abort, g
+from flask_admin.model import BaseModelView
+from flask_admin.model.template import BaseListRowAction
+from flask_admin.model.typefmt import BASE_FORMATTERS
+from flask_babel import format_datetime, gettext
+from markupsafe import Markup
+from wtforms import Form
+
+
+def shown_moment(_view: Any, value: datetime, _name: str) -> str:
+    """A moment in the company's time zone."""
+    return str(format_datetime(value, "yyyy-MM-dd HH:mm:ss"))
+
+
+def shown_json(_view: Any, value: dict[str, Any], _name: str) -> Markup:
+    """A mapping, one key a line; [old, new] as a change."""
+    return Markup("").join(
+        Markup("<div><b>{}</b> {}</div>").format(
+            key,
+            f"{found[0]} → {found[1]}" if isinstance(found, list) and len(found) == 2 else found,
+        )
+        for key, found in value.items()
+    )
+
+
+class TableView(BaseModelView):
+    """Lists, sorts, searches and shows the rows of `table`; never changes one.
+
+    `columns` are the column names shown, `search` those a search looks into. Hashes and tokens are
+    simply not named.
+    """
+
+    can_create = can_edit = can_delete = False
+    can_view_details = True
+    column_display_actions = True
+    page_size = 50
+    table: ClassVar[sa.Table]
+    columns: ClassVar[Sequence[str]]
+    search: ClassVar[Sequence[str]] = ()
+    newest_first: ClassVar[str] = ""
+    extra: ClassVar[Sequence[BaseListRowAction]] = ()
+    column_type_formatters = {**BASE_FORMATTERS, datetime: shown_moment, dict: shown_json}
+    column_type_formatters_detail = column_type_formatters
+
+    def __init__(self, name: str, endpoint: str, icon: str = "") -> None:
+        self.column_searchable_list = list(self.search) or None
+        self.column_details_list = list(self.columns)
+        self.column_extra_row_actions = list(self.extra)
+        if self.newest_first:
+            self.column_default_sort = (self.newest_first, True)
+        super().__init__(
+            self.table, name=name, endpoint=endpoint, url=endpoint.removeprefix("ops_")
+        )
+
+    # --- who ------------------------------------------------------------------------------------
+    def is_accessible(self) -> bool:
+        """Operators of this company only; everybody else is told that there is nothing here."""
+        actor = g.get("actor")
+        return actor is not None and actor.operator
+
+    def inaccessible_callback(self, name: str, **kwargs: Any) -> Any:
+        abort(404)
+
+    # --- what flask-admin asks of a data source ----------------------------------------------
+    def get_pk_value(self, model: Any) -> Any:
+        return model[self._key.name]
+
+    def scaffold_list_columns(self) -> list[str]:
+        return list(self.columns)
+
+    def scaffold_sortable_columns(self) -> dict[str, str]:
+        return {name: name for name in self.columns}
+
+    def scaffold_form(self) -> type[Form]:
+        return Form
+
+    def init_search(self) -> bool:
+        return bool(self.search)
+
+    def search_placeholder(self) -> str:
+        return gettext("Search")
+
+    def _get_field_value(self, model: Any, name: str) -> Any:
+        return model[name]
+
+    def get_list(
+        self,
+        page: int | None,
+        sort_field: str | None,
+        sort_desc: bool,
+        search: str | None,
+        filters: Any,
+        page_size: int | None = None,
+    ) -> tuple[int, list[Any]]:
+        chosen = sa.select(*[self.table.c[name] for name in self._selected])
+        if search:
+            parts = [self.table.c[name].icontains(search, autoescape=True) for name in self.search]
+            chosen = chosen.where(sa.or_(*parts))
+        order = self.table.c[sort_field] if sort_field else self._key
+        size = page_size or self.page_size
+        rows = chosen.order_by(order.desc() if sort_desc else order, self._key)
+        with g.company.database.read() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(chosen.subquery()))
+            found = connection.execute(rows.limit(size).offset((page or 0) * size))
+            return total.scalar_one(), list(found.mappings())
+
+    def get_one(self, id: Any) -> Any:
+        key = self._key.type.python_type(id) if id.isdigit() or not self._numeric else None
+        if key is None:
+            return None
+        chosen = sa.select(*[self.table.c[name] for name in self._selected])
+        with g.company.database.read() as connection:
+            return connection.execute(chosen.where(self._key == key)).mappings().first()
+
+    @property
+    def _key(self) -> sa.Column[Any]:
+        return next(iter(self.table.primary_key.columns))
+
+    @property
+    def _numeric(self) -> bool:
+        return isinstance(self._key.type, sa.Integer)
+
+    @property
+    def _selected(self) -> list[str]:
+        return list(dict.fromkeys((self._key.name, *self.columns)))

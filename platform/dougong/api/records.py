@@ -1,0 +1,190 @@
+"""Records over HTTP.
+
+``GET/POST /<company>/api/v1/<entity>``, ``GET/PATCH/DELETE …/<id>``, ``POST …/<id>/restore``,
+``GET …/<id>/history``, ``POST …/<id>/events/<event>``, ``GET/POST /<company>/api/v1/tasks…``.
+A change names the version it was made on, in the body or as ``If-Match``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Response, abort, g, request, url_for
+
+from dougong.api.body import answer, json_body
+from dougong.routing import reading, writing
+from engine.definitions.model import Entity
+from engine.fields import bind
+from engine.lists import encode_cursor, parse_query
+from engine.problems import Problem
+from engine.records import flows, removing
+from engine.records import reading as records
+from engine.records import writing as saving
+from engine.records.failures import Invalid
+from engine.records.history import history
+from engine.records.views import Masked
+
+blueprint = Blueprint("api", __name__, url_prefix="/<company>/api/v1")
+
+
+def authenticated(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Only for people who are logged in."""
+
+    @wraps(view)
+    def guarded(*args: Any, **values: Any) -> Response:
+        if g.get("actor") is None:
+            abort(401)
+        return view(*args, **values)
+
+    return guarded
+
+
+@blueprint.get("/<entity>")
+@authenticated
+def index(entity: str) -> Response:
+    """A page of a list: filters, search, sort and cursor as in the address of the page."""
+    with reading() as unit:
+        definition = unit.entity(entity)
+        pairs = list(request.args.items(multi=True))
+        query, problems = parse_query(pairs, definition, unit.access(entity))
+        if problems:
+            raise Invalid(problems)
+        page = records.find(unit, query)
+        count = records.count(unit, query)
+        return answer(
+            {
+                "items": [wire(definition, row) for row in page.rows],
+                "count": count.number,
+                "more": count.more,
+                "next": encode_cursor(page.after) if page.after else None,
+                "previous": encode_cursor(page.before) if page.before else None,
+            }
+        )
+
+
+@blueprint.post("/<entity>")
+@authenticated
+def create(entity: str) -> Response:
+    """A new record."""
+    values = json_body()
+    with writing("api") as unit:
+        record = saving.create(unit, entity, values)
+        body = wire(unit.entity(entity), record)
+    response = answer(body, 201)
+    response.headers["Location"] = url_for(".read", entity=entity, id=record["id"])
+    return response
+
+
+@blueprint.get("/<entity>/<int:id>")
+@authenticated
+def read(entity: str, id: int) -> Response:
+    """One record; its version is the ETag."""
+    with reading() as unit:
+        definition = unit.entity(entity)
+        record = records.read(unit, entity, id)
+        return _tagged(wire(definition, record))
+
+
+@blueprint.patch("/<entity>/<int:id>")
+@authenticated
+def change(entity: str, id: int) -> Response:
+    """Change the fields given; the others keep their values."""
+    values = json_body()
+    version = _version(values)
+    with writing("api") as unit:
+        record = saving.change(unit, entity, id, values, version)
+        return _tagged(wire(unit.entity(entity), record))
+
+
+@blueprint.delete("/<entity>/<int:id>")
+@authenticated
+def remove(entity: str, id: int) -> Response:
+    """Put a record into the recycle bin."""
+    with writing("api") as unit:
+        removing.remove(unit, entity, id, _version({}))
+    return Response(status=204)
+
+
+@blueprint.post("/<entity>/<int:id>/restore")
+@authenticated
+def restore(entity: str, id: int) -> Response:
+    """Take a record out of the recycle bin."""
+    with writing("api") as unit:
+        record = removing.restore(unit, entity, id)
+        return _tagged(wire(unit.entity(entity), record))
+
+
+@blueprint.get("/<entity>/<int:id>/history")
+@authenticated
+def changes(entity: str, id: int) -> Response:
+    """Who changed what and when, newest first."""
+    with reading() as unit:
+        found = history(unit, entity, id)
+        items = [
+            {
+                "version": entry.version,
+                "action": entry.action,
+                "at": entry.at.isoformat().replace("+00:00", "Z"),
+                "by": entry.by,
+                "source": entry.source,
+                "comment": entry.comment,
+                "changes": {
+                    change.field.name: [_told(change, change.old), _told(change, change.new)]
+                    for change in entry.changes
+                },
+            }
+            for entry in found
+        ]
+        return answer({"items": items})
+
+
+@blueprint.post("/<entity>/<int:id>/events/<event>")
+@authenticated
+def fire(entity: str, id: int, event: str) -> Response:
+    """Send an event to the record's workflow."""
+    values = json_body() if request.data else {}
+    key = request.headers.get("Idempotency-Key", "")
+    with writing("api") as unit:
+        flows.fire(unit, entity, id, event, values, idempotency_key=key)
+        return _tagged(wire(unit.entity(entity), records.read(unit, entity, id)))
+
+
+def wire(entity: Entity, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record in wire form; a masked value is told as such."""
+    found: dict[str, Any] = {"id": record["id"], "version": record.get("version")}
+    for name, value in record.items():
+        field = entity.fields.get(name)
+        if field is None:
+            continue
+        if value is None:
+            found[name] = None
+        elif isinstance(value, Masked):
+            found[name] = {"masked": str(value)}
+        else:
+            found[name] = bind(field).to_json(value)
+    return found
+
+
+def _told(change: Any, value: Any) -> Any:
+    return value if value is None or change.masked else bind(change.field).to_json(value)
+
+
+def _tagged(body: dict[str, Any]) -> Response:
+    response = answer(body)
+    response.set_etag(str(body["version"]))
+    return response
+
+
+def _version(values: dict[str, Any]) -> int | None:
+    """The version a change was made on: ``version`` in the body, or ``If-Match``."""
+    given = values.pop("version", None)
+    if given is None and (
+        tag := re.fullmatch(r'"?(\d{1,15})"?', request.headers.get("If-Match", ""))
+    ):
+        given = int(tag[1])
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool)):
+        raise Invalid([Problem("R905", {}, "/version")])
+    return given

@@ -1,0 +1,448 @@
+"""From the engine's values to what the templates draw: cells, moments, progress, cards, timelines.
+
+Nothing here asks a database; whoever calls has fetched the names that the values point at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from babel.dates import format_date, format_datetime, format_timedelta
+from flask_babel import gettext
+
+from engine.definitions.model import Entity, Field, text_of
+from engine.fields import DEPARTMENT, USER, Cell, Names, bind
+from engine.fields.relations import LinesType
+from engine.forms import Section, Tab
+from engine.records.history import Entry
+from engine.records.views import Masked
+from engine.workflow import Card
+from engine.workflow import Step as FlowStep
+from engine.workflow.views import Person as Signer
+from engine.workflow.views import RoundView
+
+RECENT_DAYS: Final = 30
+LONGEST_CHANGE: Final = 160
+_NO_PAGE: Final = frozenset({USER, DEPARTMENT})
+_DECIDED: Final = frozenset({"approved", "rejected", "returned"})
+
+
+# --- moments -----------------------------------------------------------------------------------
+def locale_of(language: str) -> str:
+    """Babel's name of a language tag."""
+    return language.replace("-", "_")
+
+
+def ago(moment: datetime, now: datetime, language: str) -> str:
+    """How long ago (or how far ahead) a moment lies; the date once it is more than a month."""
+    distance = moment - now
+    if abs(distance.total_seconds()) < 60:
+        return gettext("just now")
+    locale = locale_of(language)
+    if abs(distance.days) > RECENT_DAYS:
+        return format_date(moment, "medium", locale=locale)
+    return format_timedelta(distance, granularity="minute", add_direction=True, locale=locale)
+
+
+def lasting(since: datetime, now: datetime, language: str) -> str:
+    """How long something has lasted."""
+    distance = now - since
+    if distance.total_seconds() < 60:
+        return gettext("just now")
+    return format_timedelta(distance, granularity="minute", locale=locale_of(language))
+
+
+def clock(moment: datetime, language: str, names: Names) -> str:
+    """A moment on the reader's clock."""
+    local = moment.astimezone(names.zone)
+    return format_datetime(local, "short", locale=locale_of(language))
+
+
+# --- values ------------------------------------------------------------------------------------
+def cell(field: Field, value: Any, language: str, names: Names) -> Cell:
+    """A value as a cell; what the reader may only guess at stays masked."""
+    if isinstance(value, Masked):
+        return Cell(str(value), "masked")
+    return linked(bind(field).cell(value, language, names), names)
+
+
+def linked(found: Cell, names: Names) -> Cell:
+    """The cell without links to what has no page or may not be seen."""
+    if found.items:
+        return replace(found, items=tuple(linked(item, names) for item in found.items))
+    target, _, id = found.href.partition("/")
+    if not id.isdigit():
+        return found
+    if target in _NO_PAGE or (target, int(id)) not in names.labels:
+        return replace(found, href="")
+    return found
+
+
+def plain(field: Field, value: Any, language: str, names: Names) -> str:
+    """A value as text, for changes and messages."""
+    if value is None or value == []:
+        return ""
+    if isinstance(value, Masked):
+        return str(value)
+    try:
+        text = bind(field).format(value, language, names)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        text = str(value)  # a value of the past whose field had another type then
+    return text if len(text) <= LONGEST_CHANGE else f"{text[: LONGEST_CHANGE - 1]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The head of a column."""
+
+    title: str
+    align: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows that belong to a record."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    totals: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A field on the record page."""
+
+    name: str
+    title: str
+    help: str
+    cell: Cell
+    span: int
+    computed: bool
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FactSection:
+    """Facts under a heading."""
+
+    title: str
+    rows: Sequence[Sequence[Fact]]
+
+
+@dataclass(frozen=True, slots=True)
+class FactTab:
+    """One sheet of the record page."""
+
+    key: str
+    title: str
+    sections: Sequence[FactSection]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What every value of a page is drawn with."""
+
+    language: str
+    names: Names
+    now: datetime
+
+    def user(self, id: int | None) -> str:
+        """A person's name; the platform's where nobody acted."""
+        return self.names.label(USER, id) if id else gettext("System")
+
+    def cell(self, field: Field, value: Any) -> Cell:
+        """See `cell`."""
+        return cell(field, value, self.language, self.names)
+
+    def title(self, field: Field) -> str:
+        """A field's title."""
+        return text_of(field.title, self.language) or field.name
+
+
+def facts(
+    reader: Reader,
+    entity: Entity,
+    layout: Iterable[Tab],
+    record: Mapping[str, Any],
+    hidden: Callable[[str], bool],
+    closed: Collection[str],
+) -> list[FactTab]:
+    """The record as its form is laid out, less what is hidden just now."""
+    found = []
+    for tab in layout:
+        if tab.key in closed:
+            continue
+        sections = [
+            section
+            for part in tab.sections
+            if part.key not in closed
+            for section in [_section(reader, entity, part, record, hidden)]
+            if section.rows
+        ]
+        if sections:
+            title = text_of(tab.title, reader.language) or gettext("Details")
+            found.append(FactTab(tab.key, title, sections))
+    return found
+
+
+def _section(
+    reader: Reader,
+    entity: Entity,
+    section: Section,
+    record: Mapping[str, Any],
+    hidden: Callable[[str], bool],
+) -> FactSection:
+    rows = []
+    for row in section.rows:
+        places = [place for place in row if place.name in record and not hidden(place.name)]
+        if places:
+            rows.append(
+                [
+                    fact(reader, entity.fields[place.name], record[place.name], place.span)
+                    for place in places
+                ]
+            )
+    return FactSection(text_of(section.title, reader.language), rows)
+
+
+def fact(reader: Reader, field: Field, value: Any, span: int) -> Fact:
+    """One field with its value."""
+    return Fact(
+        name=field.name,
+        title=reader.title(field),
+        help=text_of(field.help, reader.language),
+        cell=reader.cell(field, value),
+        span=span,
+        computed=field.compute is not None,
+        table=table(reader, field, value),
+    )
+
+
+def table(reader: Reader, field: Field, value: Any) -> Table | None:
+    """The rows of a lines field; None for other fields and masked values."""
+    kind = bind(field)
+    if not isinstance(kind, LinesType) or isinstance(value, Masked):
+        return None
+    columns = kind.columns.values()
+    rows: Sequence[Mapping[str, Any]] = value or ()
+    totals = []
+    for column in columns:
+        amounts = [row.get(column.field.name) for row in rows]
+        numbers = [amount for amount in amounts if isinstance(amount, int | Decimal)]
+        wanted = column.name == "money" or bool(column.field.ui.get("total"))
+        wanted = wanted and not _rate(column.field)
+        total = sum(numbers, Decimal(0)) if wanted and len(rows) > 1 else None
+        totals.append(column.format(total, reader.language, reader.names))
+    return Table(
+        [Column(reader.title(column.field), column.align) for column in columns],
+        [
+            [reader.cell(column.field, row.get(column.field.name)) for column in columns]
+            for row in rows
+        ],
+        totals,
+    )
+
+
+def _rate(field: Field) -> bool:
+    """Whether adding the column up means nothing: a price per piece."""
+    return field.ui.get("total") is False
+
+
+# --- workflows ---------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One chevron."""
+
+    title: str
+    state: str
+    note: str
+
+
+def progress(reader: Reader, steps: Iterable[FlowStep], since: datetime | None) -> list[Step]:
+    """The bar; the current step says how long it has lasted."""
+    found = []
+    for step in steps:
+        note = ""
+        if step.at is not None:
+            note = f"{reader.user(step.by)} · {clock(step.at, reader.language, reader.names)}"
+        elif step.status == "current" and since is not None:
+            note = lasting(since, reader.now, reader.language)
+        found.append(Step(text_of(step.title, reader.language), step.status, note))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """One line of the approval card."""
+
+    name: str
+    decision: str
+    decision_text: str
+    at: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One step of the approval card."""
+
+    title: str
+    mode: str
+    state: str
+    people: Sequence[Decider]
+
+
+@dataclass(frozen=True, slots=True)
+class Decidable:
+    """A task the reader may decide."""
+
+    id: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The approval card."""
+
+    title: str
+    state_text: str
+    state: str
+    steps: Sequence[Round]
+    task: Decidable | None
+
+
+def approval(reader: Reader, title: str, card: Card, task: Decidable | None) -> Approval | None:
+    """The card of a case; None before anything was submitted."""
+    if not card.rounds:
+        return None
+    last = card.rounds[-1].outcome
+    state = {"": "open", "approved": "done"}.get(last, "refused")
+    words = {
+        "open": gettext("In approval"),
+        "done": gettext("Approved"),
+        "refused": gettext("Withdrawn") if last == "left" else gettext("Rejected"),
+    }
+    return Approval(
+        title, words[state], state, [_round(reader, one) for one in card.rounds], task
+    )
+
+
+def _round(reader: Reader, one: RoundView) -> Round:
+    title = text_of(one.title, reader.language)
+    if one.number > 1:
+        title = gettext("%(title)s (round %(number)s)", title=title, number=one.number)
+    state = {"": "current", "approved": "done"}.get(one.outcome, "refused")
+    return Round(title, _mode(one), state, [_decider(reader, person) for person in one.people])
+
+
+def _mode(one: RoundView) -> str:
+    """How many have to agree; nothing to say about a single person."""
+    if len(one.people) < 2:
+        return ""
+    if one.order == "sequential":
+        return gettext("one after the other")
+    match one.quorum.kind:
+        case "any":
+            return gettext("one of them")
+        case "percent":
+            return f"{one.quorum.number}%"
+        case "count":
+            return gettext("%(number)s of them", number=one.quorum.number)
+        case "perGroup":
+            return gettext("one of each group")
+        case _:
+            return gettext("all of them")
+
+
+def _decider(reader: Reader, person: Signer) -> Decider:
+    users = (person.user,) if person.user else person.candidates
+    name = " / ".join(reader.user(user) for user in users) or gettext("System")
+    if person.on_behalf_of:
+        name = gettext("%(name)s for %(other)s", name=name, other=reader.user(person.on_behalf_of))
+    words = {
+        "approved": gettext("Approved"),
+        "rejected": gettext("Rejected"),
+        "returned": gettext("Sent back"),
+        "cancelled": gettext("not needed"),
+        "open": gettext("waiting") if person.user else gettext("to be claimed"),
+        "waiting": gettext("later"),
+    }
+    decision = {"approved": "approved", "rejected": "rejected", "returned": "rejected"}
+    return Decider(
+        name=name,
+        decision=decision.get(person.status, ""),
+        decision_text=words.get(person.status, ""),
+        at=clock(person.at, reader.language, reader.names) if person.at else "",
+        comment=person.comment,
+    )
+
+
+# --- what happened -----------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A field before and after."""
+
+    title: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of the timeline; `moment` orders the lines."""
+
+    moment: datetime
+    kind: str
+    who: str
+    at: str
+    when: str
+    title: str
+    changes: Sequence[Changed] = ()
+    comment: str = ""
+
+
+def happened(
+    reader: Reader, moment: datetime, kind: str, who: str, title: str, **more: Any
+) -> Happening:
+    """A line of the timeline."""
+    when = ago(moment, reader.now, reader.language)
+    at = moment.astimezone(reader.names.zone).isoformat(timespec="seconds")
+    return Happening(moment, kind, who, at, when, title, **more)
+
+
+def of_history(reader: Reader, entry: Entry) -> Happening:
+    """A row of the history. What a record began with stands on the page itself."""
+    kind = entry.action if entry.action in ("create", "remove", "restore") else "change"
+    words = {
+        "create": gettext("created this record"),
+        "change": gettext("changed"),
+        "remove": gettext("removed this record"),
+        "restore": gettext("restored this record"),
+    }
+    who = reader.user(entry.by)
+    if entry.on_behalf:
+        who = gettext("%(name)s for %(other)s", name=who, other=reader.user(entry.on_behalf))
+    changes = () if kind == "create" else changed(reader, entry)
+    return happened(
+        reader, entry.at, kind, who, words[kind], changes=changes, comment=entry.comment
+    )
+
+
+def changed(reader: Reader, entry: Entry) -> list[Changed]:
+    """The changes of a history row in words."""
+    found = []
+    for change in entry.changes:
+        old, new = change.old, change.new
+        if change.masked:
+            texts = (str(old or ""), str(new or ""))
+        else:
+            texts = (
+                plain(change.field, old, reader.language, reader.names),
+                plain(change.field, new, reader.language, reader.names),
+            )
+        found.append(Changed(reader.title(change.field), *texts))
+    return found

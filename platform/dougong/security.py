@@ -1,0 +1,86 @@
+"""Headers, cookies and the token that proves a form is ours."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from flask import Flask, Response, abort, current_app, g, request
+
+from engine.accounts.tokens import digest
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'; manifest-src 'self'"
+)
+SESSION_COOKIE = "dg_session"
+GUEST_COOKIE = "dg_guest"  # before login there is no session to bind the token to
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def init_security(app: Flask) -> None:
+    """Install the checks before, and the headers after, every request."""
+    app.before_request(check_origin)
+    app.after_request(_headers)
+    app.jinja_env.globals["csrf_token"] = csrf_token
+
+
+def csrf_token() -> str:
+    """The token of this browser's session; a page that asks for it outside one starts a guest's."""
+    seed = request.cookies.get(SESSION_COOKIE) or request.cookies.get(GUEST_COOKIE)
+    if not seed:
+        if "guest_seed" not in g:
+            g.guest_seed = secrets.token_urlsafe(24)
+        seed = g.guest_seed
+    return _token(seed)
+
+
+def _token(seed: str) -> str:
+    return hmac.new(current_app.config["SECRET_BYTES"], digest(seed).encode(), "sha256").hexdigest()
+
+
+def check_origin() -> None:
+    """Refuse a write that another site could have caused: cookies alone prove nothing."""
+    if request.method in SAFE_METHODS:
+        return
+    seed = request.cookies.get(SESSION_COOKIE) or request.cookies.get(GUEST_COOKIE)
+    given = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token", "")
+    if not seed or not hmac.compare_digest(given.encode(), _token(seed).encode()):
+        abort(400, description="csrf")
+
+
+def _headers(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CSP)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+    if not request.path.startswith("/static/"):
+        headers.setdefault("Cache-Control", "no-store")
+        headers.add("Vary", "Cookie, HX-Request")
+    if current_app.config["SESSION_COOKIE_SECURE"]:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if seed := g.get("guest_seed"):
+        set_cookie(response, GUEST_COOKIE, seed, hours=12)
+    return response
+
+
+def set_cookie(response: Response, name: str, value: str, *, hours: int, path: str = "/") -> None:
+    """A cookie that scripts cannot read and other sites cannot send."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=hours * 3600,
+        path=path,
+        httponly=True,
+        secure=current_app.config["SESSION_COOKIE_SECURE"],
+        samesite="Lax",
+    )
+
+
+def fingerprint(text: str) -> str:
+    """A short, stable, meaningless name for `text` (log lines, cache keys)."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

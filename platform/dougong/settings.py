@@ -1,0 +1,71 @@
+"""What an operator may set: a frozen value read once from the environment.
+
+Every setting is ``DOUGONG_<NAME>``; the command line overrides it. Unsafe values are refused
+here, before anything listens.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.storage import StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One installation. `data` holds companies, files and the secret key."""
+
+    data: Path
+    secret: bytes
+    base_url: str = ""  # "https://crm.example.com"; "" only on loopback
+    dev: bool = False
+    session_hours: int = 12
+    upload_mb: int = 20
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.base_url.startswith("https://")
+
+
+def default_data(environ: Mapping[str, str] = os.environ) -> Path:
+    """``$DOUGONG_DATA``, else the user's data folder."""
+    if given := environ.get("DOUGONG_DATA"):
+        return Path(given)
+    home = environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(home) / "dougong"
+
+
+def load_settings(
+    data: Path | None = None, *, dev: bool = False, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Settings of the installation in `data`; creates the folder and its secret on first use.
+
+    Raises: StorageError (S-code) when the folder cannot be written.
+    """
+    folder = (data or default_data(environ)).absolute()
+    return Settings(
+        data=folder,
+        secret=_secret(folder),
+        base_url=environ.get("DOUGONG_BASE_URL", "").rstrip("/"),
+        dev=dev or environ.get("DOUGONG_DEV") == "1",
+        session_hours=int(environ.get("DOUGONG_SESSION_HOURS", "12")),
+        upload_mb=int(environ.get("DOUGONG_UPLOAD_MB", "20")),
+    )
+
+
+def _secret(folder: Path) -> bytes:
+    """32 random bytes, made once per installation and readable by its owner only."""
+    path = folder / "secret"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+    except FileExistsError:
+        pass  # made by an earlier start, or by another worker a moment ago
+    except OSError as error:
+        raise StorageError("S002", path=str(folder)) from error
+    return path.read_bytes()

@@ -1,0 +1,95 @@
+"""What every page behind the login shows around its content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flask import g, request, url_for
+
+from dougong.i18n import language
+from engine.definitions.model import MenuItem, text_of
+from engine.records.flows import count_tasks
+from engine.records.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A group or a link of the menu."""
+
+    title: str
+    icon: str
+    href: str = ""
+    active: bool = False
+    items: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is logged in."""
+
+    name: str
+    login: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """See ``layouts/base.html``."""
+
+    base: str
+    company: str
+    user: Person
+    menus: list[Entry]
+    quick: list[Entry]
+    todo: int
+
+
+def shell(unit: Unit) -> Shell:
+    """The shell of the page that is being made in `unit`."""
+    actor = unit.actor
+    return Shell(
+        base=str(url_for("home.index")).rstrip("/"),
+        company=g.company.title(language()),
+        user=Person(actor.name, actor.login, actor.operator),
+        menus=[entry for item in unit.app.model.menus if (entry := _entry(unit, item))],
+        quick=_quick(unit),
+        todo=count_tasks(unit),
+    )
+
+
+def _entry(unit: Unit, item: MenuItem) -> Entry | None:
+    """A menu item as far as the actor may use it; a group without anything inside vanishes."""
+    title = text_of(item.title, language())
+    if item.entity:
+        if not unit.access(item.entity).may("read"):
+            return None
+        entity = unit.app.model.entities[item.entity]
+        href = url_for("lists.index", entity=item.entity)
+        active = request.path == href or request.path.startswith(href + "/")
+        if item.query:
+            href = f"{href}?{item.query}"
+            active = active and request.query_string.decode() == item.query
+        return Entry(
+            title or text_of(entity.plural, language()), item.icon or entity.icon, href, active
+        )
+    items = [entry for inner in item.items if (entry := _entry(unit, inner))]
+    if not items:
+        return None
+    return Entry(title, item.icon, "", any(found.active for found in items), items)
+
+
+def _quick(unit: Unit) -> list[Entry]:
+    """What the actor may create, in the order of the menu."""
+    found: dict[str, Entry] = {}
+
+    def walk(items: tuple[MenuItem, ...]) -> None:
+        for item in items:
+            walk(item.items)
+            name = item.entity
+            if name and name not in found and unit.access(name).may("create"):
+                entity = unit.app.model.entities[name]
+                href = url_for("forms.new", entity=name)
+                found[name] = Entry(text_of(entity.title, language()), entity.icon, href)
+
+    walk(unit.app.model.menus)
+    return list(found.values())[:12]

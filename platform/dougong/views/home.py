@@ -1,0 +1,110 @@
+"""The first page of a company, and the door to all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, current_app, redirect, render_template, url_for
+from flask_babel import gettext
+
+from dougong.i18n import language
+from dougong.present import inbox_item
+from dougong.routing import login_required, reading
+from dougong.shell import shell
+from engine.definitions.model import Card, text_of
+from engine.fields import Names, bind
+from engine.lists import Query, parse_query
+from engine.records.flows import my_tasks
+from engine.records.history import Recent, recent
+from engine.records.unit import Unit
+
+blueprint = Blueprint("home", __name__)
+TODOS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number on the home page that leads to its list."""
+
+    title: str
+    value: str
+    href: str
+    icon: str = ""
+
+
+@blueprint.get("/")
+def companies() -> str | Response:
+    """All companies of the installation; straight on when there is one."""
+    installation = current_app.extensions["installation"]
+    keys = installation.keys()
+    if len(keys) == 1:
+        return redirect(url_for("home.index", company=keys[0]))  # type: ignore[return-value]
+    opened = [(key, installation.company(key)) for key in keys]
+    return render_template(
+        "companies.html",
+        title="Dougong",
+        company="",
+        companies=[
+            Figure(found.title(language()), key, url_for("home.index", company=key))
+            for key, found in opened
+        ],
+    )
+
+
+@blueprint.get("/<company>/")
+@login_required
+def index() -> str:
+    """To-dos, numbers and what was open lately."""
+    with reading() as unit:
+        tasks = my_tasks(unit, size=TODOS + 1)
+        return render_template(
+            "home.html",
+            shell=shell(unit),
+            title=gettext("Home"),
+            greeting=gettext("Hello, %(name)s", name=unit.actor.name),
+            todos=[inbox_item(unit, task) for task in tasks[:TODOS]],
+            todo_more=max(0, len(tasks) - TODOS),
+            cards=[figure for card in unit.app.model.cards if (figure := _figure(unit, card))],
+            recent=[_recent(unit, found) for found in recent(unit, 8)],
+        )
+
+
+def _figure(unit: Unit, card: Card) -> Figure | None:
+    """The card's number, None when it is not this person's business."""
+    if card.roles and not unit.actor.operator and not unit.actor.roles & set(card.roles):
+        return None
+    access = unit.access(card.entity)
+    if not access.may("read"):
+        return None
+    entity = unit.app.model.entities[card.entity]
+    query, problems = parse_query(card.query, entity, access)
+    if problems:
+        return None  # it asks for a field this person may not see
+    value = _value(unit, card, query)
+    href = url_for("lists.index", entity=card.entity)
+    return Figure(
+        text_of(card.title, language()), value, f"{href}?{card.query}" if card.query else href
+    )
+
+
+def _value(unit: Unit, card: Card, query: Query) -> str:
+    """How many records the card's list has, or what a field of them adds up to."""
+    if card.measure.startswith("sum:"):
+        name = card.measure.removeprefix("sum:")
+        kind = bind(unit.app.model.entities[card.entity].fields[name])
+        names = Names(zone=unit.zone, currency=unit.app.model.currency)
+        return kind.format(total(unit, query, name), language(), names)
+    found = count(unit, query)
+    return f"{found.number:,}{'+' if found.more else ''}"
+
+
+def _recent(unit: Unit, found: Recent) -> dict[str, str]:
+    """A record the person changed lately."""
+    entity = unit.app.model.entities[found.entity]
+    return {
+        "title": found.label,
+        "entity": text_of(entity.title, language()),
+        "icon": entity.icon,
+        "href": f"{url_for('lists.index', entity=found.entity)}/{found.id}",
+        "when": ago(found.at, unit.now, language()),
+    }

@@ -1,0 +1,24 @@
+"""Who acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever reads or writes. `departments` are the actor's own and all below it."""
+
+    id: int
+    name: str
+    login: str = ""
+    roles: frozenset[str] = frozenset()
+    department: int | None = None
+    departments: tuple[int, ...] = ()
+    language: str = ""
+    timezone: str = ""
+    operator: bool = False
+    system: bool = False  # the platform itself: timers, migrations, sample data
+
+
+SYSTEM = Actor(id=0, name="@system", system=True)

@@ -1,0 +1,153 @@
+"""A company at run time: its database and the published version that requests run."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from engine.definitions import build_model
+from engine.definitions.model import Model, text_of
+from engine.fields import TYPES
+from engine.problems import Problem
+from engine.records.application import Application
+from engine.records.failures import Busy, Conflict
+from engine.records.unit import Actor, Unit
+from engine.storage import Database, StorageBusy, raw
+from engine.tables import Layout, system
+
+_GONE = {"42703", "42P01", "0A000", "23502"}  # what a stale worker meets (storage.md, chapter D)
+
+
+class NotPublished(Conflict):
+    """The company has no published version yet."""
+
+    def __init__(self) -> None:
+        super().__init__([Problem("R005")])
+
+
+class Company:
+    """One company, shared by the threads of a process.
+
+    Which version is in force stands in its own database and is asked at the start of every unit,
+    so a publish in one process is seen by all others with their next request.
+    """
+
+    def __init__(self, key: str, database: Database, files: Path | None = None) -> None:
+        self.key, self.database = key, database
+        self.files = files
+        self._app: Application | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def current(self) -> Application:
+        """The version in force as this process last saw it.
+
+        Raises: NotPublished.
+        """
+        if self._app is None:
+            with self.database.read() as connection:
+                return self.application(connection)
+        return self._app
+
+    def title(self, language: str) -> str:
+        """The company's name."""
+        return text_of(self.current.model.title, language)
+
+    @property
+    def published(self) -> bool:
+        """Whether there is a version."""
+        with self.database.read() as connection:
+            return _latest(connection, self.database) is not None
+
+    @contextmanager
+    def unit(
+        self,
+        actor: Actor,
+        *,
+        write: bool = False,
+        now: datetime | None = None,
+        source: str = "page",
+    ) -> Iterator[Unit]:
+        """A unit of work: one transaction, undone as a whole by any exception.
+
+        Raises: Busy when the database could not be written in time, NotPublished.
+        """
+        begin = self.database.write if write else self.database.read
+        try:
+            with begin() as connection:
+                app = self.application(connection)
+                moment = now or datetime.now(UTC)
+                yield Unit(app, connection, actor, moment, source, self.files, write)
+        except StorageBusy as busy:
+            raise Busy from busy
+        except Exception as error:
+            if _stale(error):
+                self.forget()  # the next unit reads the version again
+            raise
+
+    def application(self, connection: sa.Connection) -> Application:
+        """The version in force, seen through `connection`; compiled when it is a new one."""
+        version = _latest(connection, self.database)
+        if version is None:
+            raise NotPublished
+        if (app := self._app) is not None and app.version == version:
+            return app
+        with self._lock:
+            if self._app is None or self._app.version != version:
+                self._app = self._compile(connection, version)
+            return self._app
+
+    def forget(self) -> None:
+        """Compile the version anew with the next unit."""
+        self._app = None
+
+    def adopt(self, app: Application) -> None:
+        """Take over a version that was compiled for publishing."""
+        with self._lock:
+            self._app = app
+
+    def _compile(self, connection: sa.Connection, version: int) -> Application:
+        table = system.VERSION
+        row = connection.execute(sa.select(table).where(table.c.id == version)).one()
+        model = build(row.sources, row.pack)
+        layout = Layout.from_json(row.layout)
+        return Application(self.database, model, layout, version, row.sources)
+
+
+def build(sources: Any, pack: str) -> Model:
+    """The model of sources that were checked when they were published."""
+    model, problems = build_model(sources, pack, types=TYPES)
+    if model is None:
+        raise Conflict(problems)
+    return model
+
+
+_LATEST = "SELECT max(id) FROM {}dg_version"
+
+
+def _latest(connection: sa.Connection, database: Database) -> int | None:
+    """The newest version: one indexed look on the driver's cursor, a few microseconds."""
+    cursor = raw(connection)
+    try:
+        cursor.execute(_LATEST.format(f'"{database.schema}".' if database.schema else ""))
+        found: int | None = cursor.fetchone()[0]
+    except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
+        return None  # not even the platform's own tables: a brand-new database
+    finally:
+        cursor.close()
+    return found
+
+
+def _stale(error: BaseException) -> bool:
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if isinstance(cause, psycopg.Error):
+        return cause.sqlstate in _GONE
+    return isinstance(cause, sqlite3.OperationalError) and "no such" in str(cause)

@@ -1,0 +1,141 @@
+"""What records are called: labels of whatever a page points at, fetched once per page.
+
+A record the actor may not read stays "#id"; people's and departments' names are known to all who
+work in the company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.definitions.model import Entity
+from engine.fields import DEPARTMENT, FILE, USER, FieldType, Names, bind
+from engine.records.statements import Statement
+from engine.records.unit import Unit
+from engine.records.views import Masked, View, row_filter, unit_env, viewer_key
+from engine.tables import system
+
+_PLATFORM = {USER: system.USER, DEPARTMENT: system.DEPARTMENT, FILE: system.FILE}
+_SIZE = 50
+_no_references = FieldType.references  # whoever keeps this one points at nothing
+Keys = dict[str, set[int]]
+
+
+def names_for(
+    unit: Unit,
+    entity: Entity,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Iterable[str] | None = None,
+) -> Names:
+    """The labels that the shown values of `rows` need."""
+    wanted: Keys = {}
+    for name in entity.fields if columns is None else columns:
+        if name not in entity.fields:
+            continue
+        kind = bind(entity.fields[name])
+        if type(kind).references is _no_references:
+            continue
+        for row in rows:
+            value = row.get(name)
+            if value is not None and not isinstance(value, Masked):
+                for target, id in kind.references(value):
+                    wanted.setdefault(target, set()).add(id)
+    return names_of(unit, wanted)
+
+
+def names_of(unit: Unit, wanted: Mapping[str, Iterable[int]]) -> Names:
+    """The labels of the given ids by target (an entity, or USER, DEPARTMENT, FILE)."""
+    labels: dict[tuple[str, int], str] = {}
+    for target, ids in wanted.items():
+        for part in _portions(sorted(set(ids))):
+            if target in _PLATFORM:
+                found = _platform(unit, target, part)
+            elif target in unit.app.model.entities:
+                found = _records(unit, target, part)
+            else:
+                found = {}
+            labels |= {(target, id): label for id, label in found.items()}
+    return Names(labels, unit.zone, unit.app.model.currency)
+
+
+def label_of(unit: Unit, entity: str, record: Mapping[str, Any]) -> str:
+    """A record in words, from its own values as the actor sees them."""
+    definition = unit.app.model.entities[entity]
+    names = names_for(unit, definition, [record], definition.label_fields)
+    return worded(definition, record, unit.language, names)
+
+
+def worded(entity: Entity, record: Mapping[str, Any], language: str, names: Names) -> str:
+    """A record's name, from the values it has and the labels of what they point at."""
+    values: dict[str, str] = {}
+    for name in entity.label_fields:
+        value = record.get(name)
+        if isinstance(value, Masked) or name not in entity.fields:
+            values[name] = str(value or "")
+        else:
+            values[name] = bind(entity.fields[name]).format(value, language, names)
+    text = entity.label.format_map(values).strip() if values else ""
+    return text or f"#{record['id']}"
+
+
+def _records(unit: Unit, target: str, ids: Sequence[int]) -> dict[int, str]:
+    access = unit.access(target)
+    if not access.may("read"):
+        return {}
+    entity = unit.app.model.entities[target]
+
+    def build() -> tuple[Statement, View]:
+        view = View(unit.app.names(target, unit_env(unit), plain=True), access)
+        for name in entity.label_fields:
+            if name in entity.fields:
+                view.add(name)
+        table = view.names.table
+        statement = sa.select(table.c.id, *view.columns).where(
+            table.c.id.in_([sa.bindparam(f"i{at}", type_=table.c.id.type) for at in range(_SIZE)]),
+            row_filter(view.names, access["read"]),
+        )
+        return Statement(unit.app.database, statement), view.sealed()
+
+    statement, view = unit.app.kept(("labels", target, viewer_key(unit, target)), build)
+    rows = statement.rows(unit.connection, _values(ids))
+    view.finish(unit, rows)
+    names = _plain_names(unit, entity, rows)
+    return {row["id"]: worded(entity, row, unit.language, names) for row in rows}
+
+
+def _plain_names(unit: Unit, entity: Entity, rows: Sequence[Mapping[str, Any]]) -> Names:
+    """Names inside names go one step deep only: people, not records in a circle."""
+    wanted: Keys = {}
+    for name in entity.label_fields:
+        if name in entity.fields:
+            for row in rows:
+                value = row.get(name)
+                if value is None or isinstance(value, Masked):
+                    continue
+                for target, id in bind(entity.fields[name]).references(value):
+                    if target in _PLATFORM:
+                        wanted.setdefault(target, set()).add(id)
+    return names_of(unit, wanted)
+
+
+def _platform(unit: Unit, target: str, ids: Sequence[int]) -> dict[int, str]:
+    table = _PLATFORM[target]
+
+    def build() -> sa.Select[Any]:
+        wanted = [sa.bindparam(f"i{at}", type_=table.c.id.type) for at in range(_SIZE)]
+        return sa.select(table.c.id, table.c.name).where(table.c.id.in_(wanted))
+
+    rows = unit.app.statement(("labels", target), build).rows(unit.connection, _values(ids))
+    return {row["id"]: row["name"] for row in rows}
+
+
+def _values(ids: Sequence[int]) -> dict[str, int]:
+    padded = [*ids, *[ids[-1]] * (_SIZE - len(ids))]
+    return {f"i{at}": id for at, id in enumerate(padded)}
+
+
+def _portions(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    return [ids[start : start + _SIZE] for start in range(0, len(ids), _SIZE)]

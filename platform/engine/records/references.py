@@ -1,0 +1,151 @@
+"""What a record points at has to be there, to be visible to who points, and to be eligible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.definitions.model import Entity, Field
+from engine.expressions import ExpressionError, parse, scope_of
+from engine.expressions import compile as compile_expression
+from engine.expressions.types import RecordOf
+from engine.fields import DEPARTMENT, FILE, USER, bind
+from engine.problems import Problem
+from engine.records.evaluation import Relations
+from engine.records.reading import visible
+from engine.records.unit import Unit
+from engine.tables import system
+
+
+@dataclass(frozen=True, slots=True)
+class Pointing:
+    """One id in a record: its field, its place and what it should be."""
+
+    field: Field
+    pointer: str
+    target: str
+    id: int
+
+
+def points_at(entity: Entity, record: Mapping[str, Any], prefix: str = "") -> Iterator[Pointing]:
+    """Every id a record holds, those in its rows too."""
+    for field in entity.fields.values():
+        value = record.get(field.name)
+        if value is None or field.system:
+            continue
+        if field.rows is not None:
+            for at, row in enumerate(value):
+                yield from points_at(field.rows, row, f"{prefix}/{field.name}/{at}")
+            continue
+        for at, (target, id) in enumerate(bind(field).references(value)):
+            place = f"/{at}" if isinstance(value, list) else ""
+            yield Pointing(field, f"{prefix}/{field.name}{place}", target, id)
+
+
+def check_references(
+    unit: Unit,
+    entity: Entity,
+    record: Mapping[str, Any],
+    old: Mapping[str, Any] | None,
+    relations: Relations,
+) -> list[Problem]:
+    """Problems with what `record` points at anew; what it pointed at before may stay, even when
+    the actor does not see it or it went away since."""
+    before = {(p.field.name, p.target, p.id) for p in points_at(entity, old)} if old else set()
+    fresh = [
+        found
+        for found in points_at(entity, record)
+        if (found.field.name, found.target, found.id) not in before and not found.field.compute
+    ]
+    if not fresh:
+        return []
+    known = _known(unit, fresh, record)
+    problems = []
+    for found in fresh:
+        if found.id not in known.get(found.target, frozenset()):
+            code = {USER: "R211", DEPARTMENT: "R211", FILE: "R212"}.get(found.target, "R204")
+            problems.append(Problem(code, {"field": found.field.title}, found.pointer))
+        elif found.field.reference and found.field.reference.where:
+            problems += _eligible(unit, entity, found, record, relations)
+    return problems
+
+
+def _known(
+    unit: Unit, fresh: Iterable[Pointing], record: Mapping[str, Any]
+) -> dict[str, frozenset[int]]:
+    """Which of the ids are there for the actor, by target."""
+    wanted: dict[str, set[int]] = {}
+    for found in fresh:
+        wanted.setdefault(found.target, set()).add(found.id)
+    return {target: _there(unit, target, ids, record) for target, ids in wanted.items()}
+
+
+def _there(unit: Unit, target: str, ids: set[int], record: Mapping[str, Any]) -> frozenset[int]:
+    if target in unit.app.model.entities:
+        return visible(unit, target, sorted(ids))
+    table, open_ = _open(unit, target, record)
+    found = unit.connection.scalars(sa.select(table.c.id).where(table.c.id.in_(ids), open_))
+    return frozenset(found)
+
+
+def _open(
+    unit: Unit, target: str, record: Mapping[str, Any]
+) -> tuple[sa.Table, sa.ColumnElement[bool]]:
+    """A table of the platform and which of its rows may be pointed at anew."""
+    if target == USER:
+        return system.USER, system.USER.c.disabled_at.is_(None)
+    if target == DEPARTMENT:
+        return system.DEPARTMENT, system.DEPARTMENT.c.removed_at.is_(None)
+    table = system.FILE
+    if unit.actor.system:
+        return table, table.c.removed_at.is_(None)
+    # a fresh upload belongs to whoever made it; a kept file to its record
+    fresh = sa.and_(table.c.record_id.is_(None), table.c.by_id == unit.actor.id)
+    kept = sa.and_(table.c.record_id.is_not(None), table.c.record_id == record.get("id"))
+    return table, sa.and_(table.c.removed_at.is_(None), sa.or_(fresh, kept))
+
+
+def _eligible(
+    unit: Unit,
+    entity: Entity,
+    found: Pointing,
+    record: Mapping[str, Any],
+    relations: Relations,
+) -> list[Problem]:
+    assert found.field.reference is not None
+    source, target = found.field.reference.where, unit.app.model.entities[found.target]
+    values = unit.app.reader.load(unit.connection, target.name, found.id) or {}
+    if eligible(unit, entity, target, source, values, record, relations):
+        return []
+    return [Problem("R205", {"field": found.field.title}, found.pointer)]
+
+
+def eligible(
+    unit: Unit,
+    entity: Entity,
+    target: Entity,
+    source: str,
+    values: Mapping[str, Any],
+    record: Mapping[str, Any],
+    relations: Relations,
+) -> bool:
+    """`x-ref.where`: names are those of the record pointed at; `record` is the one that points."""
+    evaluate = unit.app.kept(
+        ("where", entity.name, target.name, source),
+        lambda: compile_expression(
+            parse(source),
+            scope_of(
+                unit.app.model,
+                target,
+                lambda field: bind(field).expression_type,
+                {"record": RecordOf(entity.name)},
+            ),
+        ),
+    )
+    try:
+        return evaluate(relations.env({**values, "record": record})) is True
+    except ExpressionError:
+        return False

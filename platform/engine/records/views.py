@@ -1,0 +1,208 @@
+"""What an actor sees of an entity: columns with their masks, and the predicate on rows, in SQL.
+
+A view is compiled for a set of roles where the predicates allow it, else for one actor on one day
+(`viewer_key`): the values of `me`, `my` and `today()` become constants of the statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from engine.access import Allowed, EntityAccess, FieldAccess
+from engine.definitions.model import Entity, Field
+from engine.expressions import Env, ExpressionError, Node
+from engine.fields import bind
+from engine.records.evaluation import Relations
+from engine.records.sqlnames import SqlNames
+from engine.records.unit import Unit
+from engine.storage.types import ScaledDecimal
+
+_NOBODY: Final = Env({}, datetime(1970, 1, 1, tzinfo=UTC))
+_LEVEL: Final = "@"  # prefix of the columns that tell a cell's level; no field is called so
+
+
+class Masked(str):
+    """What is left of a value that the reader may not see in full: text to show, nothing else."""
+
+    __slots__ = ()
+
+
+def viewer_key(unit: Unit, entity: str) -> Hashable:
+    """Two units with the same key see `entity` through the same SQL."""
+    access = unit.access(entity)
+    if unit.actor.system:
+        return "@system"
+    if not access.conditional:
+        return access.roles
+    actor = unit.actor
+    return (access.roles, actor.id, actor.department, actor.departments, unit.today)
+
+
+def unit_env(unit: Unit) -> Env:
+    """The Env of SQL: only what does not depend on a row."""
+    return Relations(unit).env({})
+
+
+def row_filter(names: SqlNames, allowed: Allowed) -> sa.ColumnElement[bool]:
+    """A predicate as a condition. One that SQL cannot say denies."""
+    if isinstance(allowed.node, bool):
+        return sa.true() if allowed.node else sa.false()
+    return _truth(names, allowed.node)
+
+
+def _truth(names: SqlNames, node: Node) -> sa.ColumnElement[bool]:
+    try:
+        return names.truth(node)
+    except ExpressionError:
+        return sa.false()
+
+
+@dataclass(slots=True)
+class View:
+    """The columns of a statement and what has to be done with its rows afterwards."""
+
+    names: SqlNames
+    access: EntityAccess
+    columns: list[sa.ColumnElement[Any]] = field(default_factory=list)
+    levels: list[tuple[str, str, FieldAccess]] = field(default_factory=list)
+    masked: list[tuple[str, FieldAccess]] = field(default_factory=list)
+    below: list[str] = field(default_factory=list)  # lines and lists, fetched after
+    live: list[Field] = field(default_factory=list)  # computed in Python after
+    many: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        """Show a field, if the actor may see anything of it."""
+        access = self.access.fields[name]
+        definition = self.names.entity.fields[name]
+        if not access.read.ever and not access.masked.ever:
+            return
+        if not access.read.always:
+            self._level(name, access)
+        if name in self.names.place.links or definition.rows is not None:
+            self.below.append(name)
+            return
+        column = self._column(definition)
+        if column is None:
+            return
+        if bind(definition).many:
+            self.many.append(name)
+        if not access.read.always and access.masked.node is not True:
+            seen = sa.or_(
+                row_filter(self.names, access.read), row_filter(self.names, access.masked)
+            )
+            column = sa.type_coerce(sa.case((seen, column)), column.type)
+        self.columns.append(column.label(name))
+
+    def _column(self, definition: Field) -> sa.ColumnElement[Any] | None:
+        """The field as SQL; None when it has to be computed in Python."""
+        if not definition.compute or definition.compute.store:
+            if definition.name not in self.names.place.columns:
+                return None
+            return self.names.column(definition.name)
+        column = live_column(self.names, definition)
+        if column is None:
+            self.live.append(definition)
+        return column
+
+    def _level(self, name: str, access: FieldAccess) -> None:
+        if not access.read.ever and access.masked.always:
+            self.masked.append((name, access))
+            return
+        level = sa.case(
+            (row_filter(self.names, access.read), 2),
+            (row_filter(self.names, access.masked), 1),
+            else_=0,
+        )
+        self.columns.append(sa.type_coerce(level, sa.Integer()).label(_LEVEL + name))
+        self.levels.append((name, _LEVEL + name, access))
+
+    def readable(self, name: str) -> sa.ColumnElement[Any]:
+        """A field to filter or sort by: null where the actor may not read it."""
+        if name == "id":
+            return self.names.table.c.id
+        column = self._usable(name)
+        access = self.access.fields[name]
+        if access.read.always:
+            return column
+        return sa.type_coerce(sa.case((row_filter(self.names, access.read), column)), column.type)
+
+    def _usable(self, name: str) -> sa.ColumnElement[Any]:
+        definition = self.names.entity.fields[name]
+        if definition.compute and not definition.compute.store:
+            column = live_column(self.names, definition)
+            return sa.null() if column is None else column
+        return self.names.column(name)
+
+    def sealed(self) -> View:
+        """The view once its statement is made: without the unit of work it was made in."""
+        self.names = replace(self.names, env=_NOBODY)
+        return self
+
+    def finish(self, unit: Unit, records: Sequence[dict[str, Any]]) -> None:
+        """Complete the rows in place: lists, lines, live values, masks; hidden values go."""
+        app = unit.app
+        for name in self.many:
+            for record in records:
+                if record.get(name) is None:
+                    record[name] = []
+        if self.below:
+            app.reader.complete(unit.connection, self.names.place, records, self.below)
+        for definition in self.live:
+            compute_live(unit, self.names.entity, definition, records)
+        for name, access in self.masked:
+            for record in records:
+                record[name] = masked(self.names.entity.fields[name], record.get(name), access)
+        for name, level, access in self.levels:
+            for record in records:
+                seen = record.pop(level)
+                if seen == 0:
+                    record.pop(name, None)
+                elif seen == 1:
+                    record[name] = masked(self.names.entity.fields[name], record.get(name), access)
+
+
+def masked(definition: Field, value: Any, access: FieldAccess) -> Masked | None:
+    """The rough shape of a value."""
+    found = bind(definition).mask(value, access.mask)
+    return None if found is None else Masked(found)
+
+
+def live_column(names: SqlNames, definition: Field) -> sa.ColumnElement[Any] | None:
+    """A computed field without a column as SQL, in its own type; None when SQL cannot say it."""
+    kind = bind(definition).column_type()
+    try:
+        value = names.name((definition.name,))
+    except ExpressionError:
+        return None
+    element = value.element
+    if isinstance(kind, ScaledDecimal) and names.dialect == "sqlite":
+        if value.scale > kind.scale:
+            return None  # rounding is the formula's business; here it would be a guess
+        element = element * 10 ** (kind.scale - value.scale)
+    return sa.type_coerce(element, kind)
+
+
+def compute_live(
+    unit: Unit, entity: Entity, definition: Field, records: Sequence[dict[str, Any]]
+) -> None:
+    """Compute a field in Python over whole records, whatever part of them was selected."""
+    app = unit.app
+    relations = Relations(unit)
+    evaluate = app.formula(entity, definition)
+    kind = bind(definition)
+    ids = [record["id"] for record in records]
+    whole = {
+        found["id"]: found
+        for found in app.reader.load_many(unit.connection, entity.name, ids, removed=True)
+    }
+    for record in records:
+        try:
+            value = evaluate(relations.env(whole[record["id"]]))
+            record[definition.name] = kind.from_expression(value)
+        except (ExpressionError, ValueError):
+            record[definition.name] = None  # the page must not fail for one bad formula

@@ -1,0 +1,399 @@
+"""The platform's own tables in every company's database.
+
+All ids are 64-bit and given by `Database.ids` unless the key is something else. Only additions are
+allowed: `ensure` creates what is missing, tables as well as nullable columns and indexes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from engine.storage.ddl import AddColumn
+from engine.storage.ids import ID_BLOCK
+from engine.storage.types import JsonText, UtcDateTime, big_integer
+
+METADATA = sa.MetaData()
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", big_integer(), primary_key=True, autoincrement=False)
+
+
+def _big(name: str, *more: Any, null: bool = True, **options: Any) -> sa.Column[Any]:
+    return sa.Column(name, big_integer(), *more, nullable=null, **options)
+
+
+def _text(name: str, *, null: bool = False, **options: Any) -> sa.Column[Any]:
+    return sa.Column(name, sa.Text(), nullable=null, **options)
+
+
+def _at(name: str, *, null: bool = True) -> sa.Column[Any]:
+    return sa.Column(name, UtcDateTime(), nullable=null)
+
+
+def _json(name: str, *, null: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, JsonText(), nullable=null)
+
+
+def _flag(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
+
+
+def _table(name: str, *parts: Any) -> sa.Table:
+    return sa.Table(f"dg_{name}", METADATA, *parts, sqlite_strict=True)
+
+
+ID_BLOCKS = ID_BLOCK.to_metadata(METADATA)
+
+# --- what the company is -----------------------------------------------------------------------
+VERSION = _table(
+    "version",
+    _id(),
+    _text("hash"),
+    _text("pack"),
+    _json("sources"),
+    _json("layout"),
+    _at("at", null=False),
+    _big("by_id"),
+    _text("note", server_default=""),
+)
+COUNTER = _table("counter", _text("key", primary_key=True), _big("value", null=False))
+SETTING = _table("setting", _text("key", primary_key=True), _json("value"))
+
+# --- people ------------------------------------------------------------------------------------
+DEPARTMENT = _table(
+    "department",
+    _id(),
+    _text("key", server_default=""),
+    _text("name"),
+    _big("parent_id", sa.ForeignKey("dg_department.id", name="d1")),
+    _text("path", server_default=""),  # "/1/7/": ids from the top down to this one
+    _big("manager_id"),
+    _big("position", null=False, server_default="0"),
+    _at("removed_at"),
+    sa.Index("dg_department_parent", "parent_id"),
+    sa.Index("dg_department_path", "path"),
+)
+USER = _table(
+    "user",
+    _id(),
+    _text("login", unique=False),
+    _text("name"),
+    _text("email", null=True),
+    _text("phone", null=True),
+    _text("password_hash", null=True),
+    _big("department_id", sa.ForeignKey("dg_department.id", name="u1")),
+    _big("manager_id", sa.ForeignKey("dg_user.id", name="u2")),
+    _text("language", server_default=""),
+    _text("timezone", server_default=""),
+    _flag("is_operator"),
+    _at("created_at", null=False),
+    _at("password_at"),
+    _at("seen_at"),
+    _at("disabled_at"),
+    _big("version", null=False, server_default="1"),
+    sa.Index("dg_user_login", "login", unique=True),
+    sa.Index("dg_user_department", "department_id"),
+    sa.Index("dg_user_manager", "manager_id"),
+)
+USER_ROLE = _table(
+    "user_role",
+    _big("user_id", sa.ForeignKey("dg_user.id", name="r1"), null=False, primary_key=True),
+    _text("role", primary_key=True),
+    sa.Index("dg_user_role_role", "role"),
+)
+SESSION = _table(
+    "session",
+    _text("id_hash", primary_key=True),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="s1"), null=False),
+    _at("created_at", null=False),
+    _at("seen_at", null=False),
+    _at("expires_at", null=False),
+    _text("address", server_default=""),
+    _text("agent", server_default=""),
+    sa.Index("dg_session_user", "user_id"),
+    sa.Index("dg_session_expires", "expires_at"),
+)
+ONCE_LINK = _table(
+    "once_link",
+    _text("token_hash", primary_key=True),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="o1"), null=False),
+    _text("purpose"),
+    _at("created_at"),
+    _at("expires_at", null=False),
+    _at("used_at"),
+    sa.Index("dg_once_link_user", "user_id"),
+)
+LOGIN_FAILURE = _table(
+    "login_failure",
+    _id(),
+    _text("login"),
+    _text("address", server_default=""),
+    _at("at", null=False),
+    sa.Index("dg_login_failure_login", "login", "at"),
+    sa.Index("dg_login_failure_address", "address", "at"),
+)
+
+# --- beside the records ------------------------------------------------------------------------
+HISTORY = _table(
+    "history",
+    _id(),
+    _text("entity"),
+    _big("record_id", null=False),
+    _big("version", null=False),
+    _text("action"),
+    _at("at", null=False),
+    _big("by_id"),
+    _big("on_behalf_id"),
+    _text("source", server_default=""),
+    _json("changes"),
+    _text("comment", server_default=""),
+    _big("version_id"),  # the published version it was written under
+    sa.Index("dg_history_record", "entity", "record_id", "id"),
+    sa.Index("dg_history_at", "at"),
+    sa.Index("dg_history_by", "by_id", "at"),
+)
+DRAFT = _table(
+    "draft",
+    _id(),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="a1"), null=False),
+    _text("entity"),
+    _big("record_id"),
+    _big("record_version"),
+    _json("body"),
+    _at("at", null=False),
+    sa.Index("dg_draft_user", "user_id", "entity", "record_id"),
+)
+FILE = _table(
+    "file",
+    _id(),
+    _text("name"),
+    _big("size", null=False),
+    _text("mime"),
+    _text("sha256"),
+    _at("at", null=False),
+    _big("by_id"),
+    _text("entity", server_default=""),
+    _big("record_id"),
+    _at("removed_at"),
+    sa.Index("dg_file_record", "entity", "record_id"),
+    sa.Index("dg_file_sha256", "sha256"),
+)
+COMMENT = _table(
+    "comment",
+    _id(),
+    _text("entity"),
+    _big("record_id", null=False),
+    _text("body"),
+    _at("at", null=False),
+    _big("by_id"),
+    _at("removed_at"),
+    sa.Index("dg_comment_record", "entity", "record_id", "id"),
+)
+SAVED_VIEW = _table(
+    "saved_view",
+    _id(),
+    _text("entity"),
+    _text("name"),
+    _text("query"),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="v1")),  # None: shared with the role
+    _text("role", server_default=""),
+    _big("position", null=False, server_default="0"),
+    sa.Index("dg_saved_view_user", "user_id", "entity"),
+    sa.Index("dg_saved_view_entity", "entity"),
+)
+STAR = _table(
+    "star",
+    _big("user_id", sa.ForeignKey("dg_user.id", name="t1"), null=False, primary_key=True),
+    _text("entity", primary_key=True),
+    _big("record_id", null=False, primary_key=True),
+    _at("at", null=False),
+    sa.Index("dg_star_record", "entity", "record_id"),
+)
+
+# --- work that runs later ----------------------------------------------------------------------
+JOB = _table(
+    "job",
+    _id(),
+    _text("kind"),
+    _json("body"),
+    _text("status", server_default="waiting"),  # waiting, running, done, failed
+    _big("progress", null=False, server_default="0"),
+    _json("result", null=True),
+    _text("error", server_default=""),
+    _big("by_id"),
+    _at("created_at", null=False),
+    _at("due_at", null=False),
+    _at("lease_until"),
+    _big("attempts", null=False, server_default="0"),
+    _at("done_at"),
+    sa.Index("dg_job_due", "status", "due_at"),
+)
+OUTBOX = _table(
+    "outbox",
+    _id(),
+    _text("key"),  # the idempotency key handed to the receiver
+    _text("kind"),
+    _json("body"),
+    _big("instance_id"),
+    _at("created_at", null=False),
+    _at("next_try"),  # None once it is done or given up
+    _at("lease_until"),
+    _big("attempts", null=False, server_default="0"),
+    _text("error", server_default=""),
+    _at("done_at"),
+    _at("dead_at"),
+    sa.Index("dg_outbox_key", "key", unique=True),
+    sa.Index("dg_outbox_next", "next_try"),
+)
+
+# --- workflows: the instance's body is the truth, tasks and timers are projections of it ---------
+WF_DEFINITION = _table(
+    "wf_definition",
+    _id(),
+    _text("workflow"),
+    _big("version", null=False),
+    _text("hash"),
+    _json("body"),
+    _at("at"),
+    sa.Index("dg_wf_definition_hash", "workflow", "hash", unique=True),
+)
+WF_INSTANCE = _table(
+    "wf_instance",
+    _id(),
+    _big("definition_id", sa.ForeignKey("dg_wf_definition.id", name="w1"), null=False),
+    _text("workflow"),
+    _text("entity"),
+    _big("record_id", null=False),
+    _text("state", server_default=""),
+    _json("body"),
+    _big("version", null=False, server_default="1"),
+    _big("starter_id"),
+    _at("started_at", null=False),
+    _at("done_at"),
+    sa.Index("dg_wf_instance_record", "entity", "record_id", "id"),
+    sa.Index("dg_wf_instance_definition", "definition_id"),
+    sa.Index("dg_wf_instance_starter", "starter_id", "done_at"),
+)
+WF_EVENT = _table(
+    "wf_event",
+    _id(),
+    _big("instance_id", sa.ForeignKey("dg_wf_instance.id", name="w2"), null=False),
+    _big("seq", null=False),
+    _text("type"),
+    _big("actor_id"),
+    _big("on_behalf_id"),
+    _json("before"),
+    _json("after"),
+    _json("payload", null=True),
+    _json("result", null=True),  # what a repeat with the same key is answered
+    _text("idem_key", null=True),
+    _text("comment", server_default=""),
+    _at("at", null=False),
+    sa.Index("dg_wf_event_seq", "instance_id", "seq", unique=True),
+    sa.Index("dg_wf_event_idem", "instance_id", "idem_key", unique=True),
+)
+WF_TASK = _table(
+    "wf_task",
+    _id(),
+    _big("instance_id", sa.ForeignKey("dg_wf_instance.id", name="w3"), null=False),
+    _big("number", null=False),  # the task's id within its instance
+    _text("entity"),
+    _big("record_id", null=False),
+    _text("state"),
+    _big("round", null=False),
+    _text("kind", server_default="vote"),
+    _text("status"),
+    _text("hold", server_default=""),
+    _big("assignee_id"),
+    _big("on_behalf_id"),
+    _big("decided_by_id"),
+    _text("comment", server_default=""),
+    _at("opened_at"),
+    _at("due_at"),
+    _at("decided_at"),
+    _at("read_at"),
+    sa.Index("dg_wf_task_number", "instance_id", "number", unique=True),
+    sa.Index("dg_wf_task_inbox", "assignee_id", "status", "id"),
+    sa.Index("dg_wf_task_decided", "decided_by_id", "decided_at"),
+    sa.Index("dg_wf_task_record", "entity", "record_id"),
+)
+WF_CANDIDATE = _table(
+    "wf_candidate",
+    _big("task_id", sa.ForeignKey("dg_wf_task.id", name="w4"), null=False, primary_key=True),
+    _big("position", null=False, primary_key=True),
+    _big("user_id"),
+    _text("role", server_default=""),
+    sa.Index("dg_wf_candidate_user", "user_id"),
+    sa.Index("dg_wf_candidate_role", "role"),
+)
+WF_COPY = _table(
+    "wf_copy",
+    _big(
+        "instance_id", sa.ForeignKey("dg_wf_instance.id", name="w5"), null=False, primary_key=True
+    ),
+    _big("user_id", null=False, primary_key=True),
+    _at("at", null=False),
+    _at("read_at"),
+    sa.Index("dg_wf_copy_user", "user_id", "read_at"),
+)
+WF_TIMER = _table(
+    "wf_timer",
+    _id(),
+    _big("instance_id", sa.ForeignKey("dg_wf_instance.id", name="w6"), null=False),
+    _text("name"),
+    _text("state", server_default=""),
+    _at("due", null=False),
+    _text("clock", server_default=""),
+    _at("lease_until"),
+    _big("attempts", null=False, server_default="0"),
+    _text("error", server_default=""),
+    sa.Index("dg_wf_timer_name", "instance_id", "name", unique=True),
+    sa.Index("dg_wf_timer_due", "due"),
+)
+WF_DELEGATION = _table(
+    "wf_delegation",
+    _id(),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="w7"), null=False),
+    _big("agent_id", sa.ForeignKey("dg_user.id", name="w8"), null=False),
+    _text("workflow", server_default=""),  # "" for all
+    _at("from_at", null=False),
+    _at("until_at"),
+    _at("created_at"),
+    sa.Index("dg_wf_delegation_user", "user_id", "from_at"),
+    sa.Index("dg_wf_delegation_agent", "agent_id"),
+)
+
+
+def ensure(connection: sa.Connection) -> None:
+    """Create the platform's tables, and whatever a newer version of the platform added to them."""
+    options = connection.get_execution_options()
+    schema = options.get("schema_translate_map", {}).get(None)
+    found = sa.inspect(connection)
+    # only ours: SQLite cannot tell of indexes over expressions, and warns
+    ours = [name for name in found.get_table_names(schema=schema) if name in METADATA.tables]
+    existing = {
+        name: {column["name"] for column in columns}
+        for (_, name), columns in found.get_multi_columns(schema=schema, filter_names=ours).items()
+    }
+    indexes = {
+        index["name"]
+        for listed in found.get_multi_indexes(schema=schema, filter_names=ours).values()
+        for index in listed
+    }
+    METADATA.create_all(
+        connection,
+        tables=[table for table in METADATA.sorted_tables if table.name not in existing],
+        checkfirst=False,
+    )
+    for table in METADATA.sorted_tables:
+        if (known := existing.get(table.name)) is None:
+            continue
+        for column in table.columns:
+            if column.name not in known:
+                connection.execute(AddColumn(column))
+        for index in table.indexes:
+            if index.name not in indexes:
+                index.create(connection)

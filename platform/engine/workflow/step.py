@@ -1,0 +1,109 @@
+"""The two entrances: `begin` a case, take one `step` in it. Pure; the world is `Env`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.workflow import interpreter, tasks
+from engine.workflow.case import Case, Refused
+from engine.workflow.chart import CLIENT_FORBIDDEN, Chart, Transition, many
+from engine.workflow.env import Env, Event
+from engine.workflow.instance import Instance, Outcome
+
+
+def begin(chart: Chart, env: Env, event: Event | None = None) -> Outcome:
+    """A new case, started by the actor, in its first stable configuration.
+
+    `event.data` is what expressions see as ``event`` (for instance ``chosen``, see `step`).
+    """
+    instance = Instance(chart.id, chart.version, chart.hash, env.actor)
+    case = Case(chart, instance, event or Event("start"), env)
+    return _done(case, interpreter.begin)
+
+
+def step(chart: Chart, instance: Instance, event: Event, env: Env) -> Outcome:
+    """What `event` makes of `instance`. All or nothing: with problems, nothing has happened.
+
+    ``event.data["chosen"]``, {state: [ids]}, names the people that a ``chosenBy`` asks for.
+    """
+    return _done(Case(chart, instance, event, env), _dispatch)
+
+
+def _done(case: Case, action: Callable[[Case], None]) -> Outcome:
+    try:
+        _remember_choice(case)
+        action(case)
+    except Refused as refused:
+        return Outcome(case.start, problems=(refused.problem,))
+    return case.outcome()
+
+
+def _dispatch(case: Case) -> None:
+    event, instance, chart = case.event, case.start, case.chart
+    if (instance.workflow, instance.version, instance.hash) != (
+        chart.id,
+        chart.version,
+        chart.hash,
+    ):
+        raise Refused("W100", version=instance.version)
+    if case.done:
+        raise Refused("W101")
+    if event.source == "timer":
+        interpreter.fire(case, event.type)
+    elif event.type.startswith(CLIENT_FORBIDDEN):
+        raise Refused("W105", event=event.type)
+    elif event.type.startswith("task."):
+        tasks.command(case, event)
+    else:
+        _plain(case, event)
+    interpreter.macrostep(case)
+
+
+def _remember_choice(case: Case) -> None:
+    chosen = case.event.data.get("chosen")
+    if not isinstance(chosen, dict):
+        return
+    for state, people in chosen.items():
+        known = state in case.chart.states
+        if known and all(isinstance(one, int) for one in many(people)):
+            case.chosen[state] = tuple(many(people))
+
+
+def _plain(case: Case, event: Event) -> None:
+    """An author's event: it must lead somewhere from here, for this person, under a true guard."""
+    arrows = [
+        one
+        for state in case.active | {""}
+        for one in case.state(state).transitions
+        if one.event == event.type
+    ]
+    if not arrows:
+        raise Refused("W102", event=event.type, states=list(case.leaves()))
+    if not any(permitted(case, one) for one in arrows):
+        raise Refused("W103", event=event.type)
+    chosen = interpreter.select(case, event.type, lambda one: permitted(case, one))
+    if not chosen:
+        guards = [one.guard for one in arrows if permitted(case, one)]
+        raise Refused("W104", event=event.type, conditions=guards)
+    for one in chosen:
+        if one.targets and not _ends(case, one):
+            tasks.demand_fields(case, one.source)
+    interpreter.microstep(case, chosen, event.type)
+    case.acted = case.sequence
+
+
+def _ends(case: Case, transition: Transition) -> bool:
+    """Whether it leads to a final state: giving up must not ask for a complete form."""
+    return all(case.state(target).type == "final" for target in transition.targets)
+
+
+def permitted(case: Case, transition: Transition) -> bool:
+    """Whether the actor may send this transition's event: the nearest ``may`` decides, no entry
+    means nobody. The platform itself always may."""
+    if case.event.source == "system":
+        return True
+    actor = case.env.actor
+    for state in (transition.source, *case.chart.ancestors(transition.source)):
+        if whos := case.state(state).may.get(transition.event):
+            return actor is not None and any(actor in case.people(who, state) for who in whos)
+    return False

@@ -1,0 +1,64 @@
+"""What a page of the documentation shows: files, additions to files, and a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.definitions.overlay import merge
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+_STEP = re.compile(
+    r"(?P<verb>Save as|Add to)\s`(?P<path>[^`\n]+)`:\n\n```\w+\n(?P<text>.*?)```"
+    r"|```console\n(?P<console>.*?)```",
+    re.DOTALL,
+)
+_COMMAND = re.compile(r"^\$ (?P<line>.+)\n(?P<shown>(?:(?!\$ ).*\n)*)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to write, or (with `patch`) a piece to put into one."""
+
+    path: str
+    text: str
+    patch: bool
+
+    def write(self, folder: Path) -> None:
+        """Do as the page says."""
+        target = folder / self.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = self.text
+        if self.patch:
+            whole: Any = merge(json.loads(target.read_text("utf-8")), json.loads(text))
+            text = json.dumps(whole, ensure_ascii=False, indent=2)
+        target.write_text(text, "utf-8")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line typed and what it prints; ``…`` stands for anything."""
+
+    line: str
+    shown: str
+
+    def matches(self, printed: str) -> bool:
+        """Whether the page tells the truth."""
+        parts = [re.escape(part) for part in self.shown.strip().split("…")]
+        return re.fullmatch(".*".join(parts), printed.strip(), re.DOTALL) is not None
+
+
+def steps(path: Path) -> Iterator[File | Command]:
+    """All steps of a page, in order."""
+    for found in _STEP.finditer(path.read_text("utf-8")):
+        if found["verb"]:
+            yield File(found["path"], found["text"], found["verb"] == "Add to")
+        else:
+            for line in _COMMAND.finditer(found["console"]):
+                yield Command(line["line"], line["shown"])
