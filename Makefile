@@ -15,7 +15,8 @@ demo: $(VENV)/.installed ## three companies with sample data on http://127.0.0.1
 	@$(BIN)/dougong demo --data $(DEMO) --port $(PORT)
 
 test: $(VENV)/.installed system check ## everything: lint, types, unit, SQLite, PostgreSQL, browser
-	cd frontend && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent check
+	$(BIN)/python hatch_build.py check
+	$(BIN)/python hatch_build.py
 	$(BIN)/python -P -m pytest -n auto --dist worksteal
 
 check: lint types ## style, types and architecture

@@ -148,6 +148,22 @@ class AssetsHook(BuildHookInterface):  # type: ignore[type-arg,misc]
         ]
 
 
+def check_frontend() -> None:
+    """Types, style and unit tests of the browser's code."""
+    npm = system_node() or wheel_node()
+    if npm is None:
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", NODE_WHEEL], check=True)
+        npm = wheel_node()
+    assert npm is not None
+    if not (FRONTEND / "node_modules" / "vitest").is_dir() or not installed():
+        flags = ["--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run([*npm, "ci", *flags], cwd=FRONTEND, check=True, stdout=2)
+    subprocess.run([*npm, "run", "--silent", "check"], cwd=FRONTEND, check=True)
+
+
 if __name__ == "__main__":
-    build_assets()
-    build_translations()
+    if sys.argv[1:] == ["check"]:
+        check_frontend()
+    else:
+        build_assets()
+        build_translations()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 
-
 from benchmarks.data import customers
 from benchmarks.prepared import Prepared, free_port
 from dougong.installation import Installation, Listing
@@ -22,7 +21,6 @@ from engine.records.company import Company
 from engine.records.people import create_department, create_user
 from engine.records.unit import SYSTEM
 from engine.tables import search
-
 
 
 PACKS = Path(__file__).parent / "pack"
@@ -47,7 +45,16 @@ def prepare(folder: Path, rows: int, users: int) -> Prepared:
     port = free_port()
     base = f"/{KEY}"
     return Prepared(
-        command=[sys.executable, "-m", "dougong", "serve", "--data", str(folder), "--port", str(port)],
+        command=[
+            sys.executable,
+            "-m",
+            "dougong",
+            "serve",
+            "--data",
+            str(folder),
+            "--port",
+            str(port),
+        ],
         port=port,
         headers={"Cookie": f"dg_session={token}", "X-CSRF-Token": _csrf(folder, token)},
         probe=f"{base}/api/v1/customer/1",
@@ -89,7 +96,13 @@ def _insert(company: Company, batch: list[dict[str, Any]]) -> None:
                 {
                     place.column(name).name: value
                     for name, value in (
-                        row | {"created_at": now, "updated_at": now, "created_by": row["owner"], "updated_by": row["owner"]}
+                        row
+                        | {
+                            "created_at": now,
+                            "updated_at": now,
+                            "created_by": row["owner"],
+                            "updated_by": row["owner"],
+                        }
                     ).items()
                     if name != "id"
                 }
@@ -104,5 +117,3 @@ def _insert(company: Company, batch: list[dict[str, Any]]) -> None:
 
 def _csrf(folder: Path, token: str) -> str:
     return hmac.new((folder / "secret").read_bytes(), digest(token).encode(), "sha256").hexdigest()
-
-

@@ -56,9 +56,7 @@ def filled(page: str) -> str:
 
 def pages() -> list[Path]:
     """Every page that has a generated block."""
-    return [
-        path for path in sorted(DOCS.rglob("*.md")) if _BLOCK.search(path.read_text("utf-8"))
-    ]
+    return [path for path in sorted(DOCS.rglob("*.md")) if _BLOCK.search(path.read_text("utf-8"))]
 
 
 # --- definitions -------------------------------------------------------------------------------
@@ -92,7 +90,8 @@ def example_types() -> dict[str, tuple[FieldType, Mapping[str, Any] | None]]:
     sources = _sources({f"{name}_field": said for name, (said, _) in given.items()})
     model, problems = build_model(sources, "example", types=TYPES)
     if model is None:
-        raise click.ClickException(f"the examples are wrong: {problems}")
+        message = f"the examples are wrong: {problems}"
+        raise click.ClickException(message)
     fields = model.entities["example"].fields
     found: dict[str, tuple[FieldType, Mapping[str, Any] | None]] = {
         name: (bind(fields[f"{name}_field"]), said) for name, (said, _) in given.items()
@@ -198,7 +197,12 @@ def problems() -> str:
     english, chinese = codes("en"), codes("zh-CN")
     lines: list[str] = []
     for letter, area in _AREAS.items():
-        lines += [f"## {letter} · {area}", "", "| Code | What is wrong | What to do |", "|---|---|---|"]
+        lines += [
+            f"## {letter} · {area}",
+            "",
+            "| Code | What is wrong | What to do |",
+            "|---|---|---|",
+        ]
         for code in sorted(one for one in english if one.startswith(letter)):
             what = f"{_plain(english[code]['text'])}<br>{_plain(chinese[code]['text'])}"
             hints = (found[code].get("hint", "") for found in (english, chinese))
@@ -231,8 +235,9 @@ def commands() -> str:
 # --- the JSON API ------------------------------------------------------------------------------
 def routes() -> str:
     """Every address of the API with the first sentence about it."""
-    from dougong.api import api
     from flask import Flask
+
+    from dougong.api import api
 
     app = Flask("reference")
     app.register_blueprint(api)

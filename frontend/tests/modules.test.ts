@@ -1,9 +1,9 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { packagesOf } from "../build/finish.ts";
 import { symbol } from "../build/sprite.ts";
 import { columns } from "../src/modules/columns.ts";
 import { size } from "../src/modules/drop.ts";
-import { apply } from "../src/modules/effects.ts";
+import { apply, parts } from "../src/modules/effects.ts";
 import { bare, type Filterable, filters, group, read } from "../src/modules/filters.ts";
 import { keys } from "../src/modules/keys.ts";
 import { lines, sum } from "../src/modules/lines.ts";
@@ -18,6 +18,7 @@ const page = (html: string): HTMLElement => {
 const find = <T extends HTMLElement>(selector: string): T => document.querySelector(selector) as T;
 
 beforeEach(() => {
+  vi.stubGlobal("fetch", () => Promise.resolve(new Response('{"items":[]}')));
   document.body.innerHTML = "";
 });
 
@@ -38,6 +39,26 @@ describe("effects", () => {
     apply(field, { options: null, message: "" });
     expect(find<HTMLOptionElement>('option[value="y"]').disabled).toBe(false);
     expect(document.querySelector(".warning")).toBeNull();
+  });
+
+  it("fills calculated cells and passes over empty rows", () => {
+    const row = (value: string) =>
+      `<tr data-line><td><input value="${value}"></td><td data-cell="sum"><output data-output></output></td></tr>`;
+    const field = page(`<div><table>${row("1")}${row("")}${row("2")}</table></div>`);
+    apply(field, { rows: [{ sum: "10" }, { sum: "20" }] });
+    const texts = [...document.querySelectorAll("output")].map((each) => each.textContent);
+    expect(texts).toEqual(["10", "", "20"]);
+  });
+
+  it("hides parts and leaves a sheet that goes", () => {
+    const form = page(
+      '<form><div data-tabs><div data-tablist><a href="#t-a" id="h-a">a</a><a href="#t-b" id="h-b">b</a></div><div id="t-a" data-sheet="a"></div><div id="t-b" data-sheet="b"><section data-part="b1"></section></div></div></form>',
+    );
+    tabs(find("[data-tabs]"));
+    parts(form, { a: false, b: true, b1: false });
+    expect(find("#h-a").hidden).toBe(true);
+    expect(find("#t-b").hidden).toBe(false);
+    expect(find("[data-part]").hidden).toBe(true);
   });
 
   it("never overwrites what is being typed", () => {
@@ -64,8 +85,9 @@ describe("lines", () => {
     const row = (key: string, spare = "") =>
       `<tr data-line ${spare}><td><span data-no></span><input type="hidden" name="f_l-${key}.id"></td><td data-cell="what"><input name="f_l-${key}.what" id="f_l-${key}-what"></td><td><button data-copy hidden></button><button data-remove hidden></button></td></tr>`;
     const box = page(
-      `<div data-lines="f_l"><table><tbody data-rows>${row("0", "data-spare")}</tbody></table><template data-row>${row("__row__")}</template><button data-add hidden></button></div>`,
+      `<div data-lines="f_l"><table><tbody data-rows>${row("0", "data-spare")}</tbody></table><template data-row></template><button data-add hidden></button></div>`,
     );
+    find<HTMLTemplateElement>("template").innerHTML = row("__row__");
     lines(box);
     expect(document.querySelectorAll("tr").length).toBe(0);
     find("[data-add]").click();

@@ -52,12 +52,12 @@ def create_app(installation: Installation) -> Flask:
     @app.get("/healthz")
     def healthz() -> dict[str, object]:
         """Whether the process answers and its companies' databases do."""
-        for key in installation.keys():
+        for key in installation.companies():
             company = installation.company(key)
             assert company is not None
             with company.database.read() as connection:
                 connection.exec_driver_sql("SELECT 1")
-        return {"ok": True, "companies": len(installation.keys())}
+        return {"ok": True, "companies": len(installation.companies())}
 
     @app.context_processor
     def _names() -> dict[str, object]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ class Installation:
         self._open: dict[str, Company] = {}
         self._lock = threading.Lock()
 
-    def keys(self) -> list[str]:
+    def companies(self) -> list[str]:
         """All companies, by key."""
         if not self._folder.is_dir():
             return []
@@ -91,6 +92,16 @@ class Installation:
         company = self.company(listing.key)
         assert company is not None
         return company
+
+    def drop(self, key: str) -> None:
+        """Take a company out of the catalogue and delete its data for good."""
+        company = self.company(key)
+        if company is None:
+            return
+        company.database.drop()
+        with self._lock:
+            self._open.pop(key, None)
+        shutil.rmtree(self._folder / key)
 
     def close(self) -> None:
         """Close every company's database."""

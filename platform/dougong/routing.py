@@ -31,7 +31,7 @@ def init_companies(app: Flask, installation: Installation) -> None:
     """Take the company out of every address and put it back into every link."""
 
     @app.url_value_preprocessor
-    def _company(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    def _company(_endpoint: str | None, values: dict[str, Any] | None) -> None:
         g.company = None
         if values and "company" in values:
             g.company = installation.company(values.pop("company"))

@@ -25,10 +25,14 @@ def create_company(
     Raises: StorageError for the key or the place, Failure for definitions that cannot be published.
     """
     company = installation.create(listing)
-    publish(company, sources, listing.pack, SYSTEM, "first version")
-    roles = [role.name for role in company.current.model.roles.values() if role.admin]
-    with company.unit(SYSTEM, write=True, source="command") as unit:
-        create_user(unit, admin, admin.title(), roles=roles, is_operator=True)
+    try:
+        publish(company, sources, listing.pack, SYSTEM, "first version")
+        roles = [role.name for role in company.current.model.roles.values() if role.admin]
+        with company.unit(SYSTEM, write=True, source="command") as unit:
+            create_user(unit, admin, admin.title(), roles=roles, is_operator=True)
+    except BaseException:
+        installation.drop(listing.key)  # a company without a version is of no use to anybody
+        raise
     return company
 
 

@@ -116,9 +116,7 @@ class Sheet:
         field = self.entity.fields[name]
         if not may_fill(field) or kept_by_system(self.unit, self.entity, field):
             return False
-        if self.rights.get(name) in ("read", "hidden") or isinstance(
-            self.record.get(name), Masked
-        ):
+        if self.rights.get(name) in ("read", "hidden") or isinstance(self.record.get(name), Masked):
             return False
         cell = self.access.fields[name]
         if self.id is None:
@@ -153,14 +151,15 @@ class Sheet:
         """Everything that was posted for fields, as typed: engine.records decides what it is worth
         and refuses what is not the actor's to set."""
         found: dict[str, Any] = {}
-        for key in self.posted or ():
+        posted = Posted() if self.posted is None else self.posted
+        for key in posted:
             match = _NAME.match(key)
             if match is None or match[1] in found or key.endswith(UPLOAD):
                 continue
             field = self.entity.fields.get(match[1])
             if field is None:
                 found[match[1]] = ""
-            elif (value := bind(field).posted(self.posted, PREFIX + field.name)) is not None:
+            elif (value := bind(field).posted(posted, PREFIX + field.name)) is not None:
                 found[field.name] = value
         return found
 
@@ -179,13 +178,7 @@ class Sheet:
     @cached_property
     def closed(self) -> frozenset[str]:
         """The keys of tabs and sections whose condition does not hold just now."""
-        env = self.relations.env(self.outlook.values)
-        parts = [part for tab in self.layout for part in (tab, *tab.sections)]
-        return frozenset(
-            part.key
-            for part in parts
-            if part.when and self.unit.app.expression(self.entity, part.when)(env) is not True
-        )
+        return closed_parts(self.unit, self.entity, self.layout, self.outlook.values)
 
     # --- drawing -------------------------------------------------------------------------------
     @cached_property
@@ -212,7 +205,7 @@ class Sheet:
         scene = Scene(
             bind=bind,
             language=language(),
-            values={**self.record, **outlook.shown},
+            values=self._drawn(),
             names=self.names,
             settings=outlook.effects,
             problems=[*problems, *warnings],
@@ -221,10 +214,21 @@ class Sheet:
         )
         return draw(self.form, self.layout if layout is None else layout, scene)
 
+    def _drawn(self) -> Record:
+        """The values of fields that are only shown: as formulas see them now, but of a stored
+        record nothing beyond what the actor was given to read."""
+        now = self.outlook.shown
+        if self.id is None:
+            return {**self.record, **now}
+        return {
+            name: value if isinstance(value, Masked) else now.get(name, value)
+            for name, value in self.record.items()
+        }
+
     @cached_property
     def names(self) -> Names:
         """Labels of whatever the form points at, before and after."""
-        rows = [self.record, {**self.outlook.shown, **self.form.values()}]
+        rows = [self.record, self._drawn(), self.form.values()]
         return names_for(self.unit, self.entity, rows)
 
     def _lookup(self, field: Field) -> tuple[str, str]:
@@ -234,6 +238,21 @@ class Sheet:
         target = field.reference.to if field.reference else ""
         may = target in self.unit.app.model.entities and self.unit.access(target).may("create")
         return search, url_for("forms.quick", entity=target) if may else ""
+
+
+def closed_parts(
+    unit: Unit, entity: Entity, layout: Iterable[Tab], values: Mapping[str, Any]
+) -> frozenset[str]:
+    """The keys of tabs and sections whose condition does not hold for `values`."""
+    env = Relations(unit).env(values)
+    parts: list[Tab | Section] = []
+    for tab in layout:
+        parts += (tab, *tab.sections)
+    return frozenset(
+        part.key
+        for part in parts
+        if part.when and unit.app.expression(entity, part.when)(env) is not True
+    )
 
 
 # --- what a form begins with -------------------------------------------------------------------
@@ -280,6 +299,15 @@ def without(posted: Posted, names: Iterable[str]) -> Posted:
     return MultiDict(kept)
 
 
+def field_of(entity: Entity, name: str) -> Field | None:
+    """The field that an input belongs to: "f_items-0.photo" is the photo of a row of items."""
+    match = _NAME.match(name)
+    field = entity.fields.get(match[1]) if match else None
+    if field is not None and field.rows is not None:
+        return field.rows.fields.get(name.rpartition(".")[2])
+    return field
+
+
 def quick_layout(sheet: Sheet) -> tuple[Tab, ...]:
     """The form cut down to what has to be filled in and what tells records apart."""
     entity = sheet.entity
@@ -300,11 +328,11 @@ def quick_layout(sheet: Sheet) -> tuple[Tab, ...]:
 def answer(sheet: Sheet) -> dict[str, Any]:
     """The answer to a form that asks: how each field stands, which parts are shown."""
     view = sheet.draw()
+    parts = {tab.key: not tab.hidden for tab in view.tabs}
+    parts |= {part.key: not part.hidden for tab in view.tabs for part in tab.sections}
     return {
         "fields": {item.name: _told(sheet, item) for item in view.items()},
-        "parts": {
-            part.key: not part.hidden for tab in view.tabs for part in (tab, *tab.sections)
-        },
+        "parts": parts,
     }
 
 

@@ -54,9 +54,19 @@ class Command:
         return re.fullmatch(".*".join(parts), printed.strip(), re.DOTALL) is not None
 
 
-def steps(path: Path) -> Iterator[File | Command]:
+def chapters(path: Path) -> dict[str, list[File | Command]]:
+    """The steps of a page by the headings of its chapters."""
+    parts = re.split(r"^## (.+)\n", path.read_text("utf-8"), flags=re.MULTILINE)
+    return {title: list(_steps(text)) for title, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def steps(path: Path) -> list[File | Command]:
     """All steps of a page, in order."""
-    for found in _STEP.finditer(path.read_text("utf-8")):
+    return list(_steps(path.read_text("utf-8")))
+
+
+def _steps(text: str) -> Iterator[File | Command]:
+    for found in _STEP.finditer(text):
         if found["verb"]:
             yield File(found["path"], found["text"], found["verb"] == "Add to")
         else:

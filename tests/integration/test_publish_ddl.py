@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,18 +158,20 @@ def test_unique_numbers_are_named_too(company: Company) -> None:
 
 
 def test_a_unique_key_over_duplicates_is_refused_with_examples(company: Company) -> None:
-    company.publish(customer())
+    active = field("active", "boolean")
+    company.publish(customer(active))
     for code in ("x", "X", "x", "y", "y", "z", None, None):
-        company.insert("customer", code=code)
-    new = customer(unique=(("code",),))
-    assert company.last
-    found = plan(company.last.layout, company.model, new, bind)
-    tables = build_tables(new, found.layout, bind)
-    with pytest.raises(PlanRefused) as caught:
-        company.database.ddl(lambda connection: apply(connection, found, tables))
-    (problem,) = caught.value.problems
-    assert problem.code == "P003"
-    assert [example[-3:] for example in problem.params["examples"]] == ["(3)", "(2)"]
+        company.insert("customer", code=code, active=True)
+    for key, values in (("code",), ["x (3)", "y (2)"]), (("code", "active"), ["x / True (3)"]):
+        new = customer(active, unique=(key,))
+        assert company.last
+        found = plan(company.last.layout, company.model, new, bind)
+        tables = build_tables(new, found.layout, bind)
+        with pytest.raises(PlanRefused) as caught:
+            company.database.ddl(partial(apply, plan=found, tables=tables))
+        (problem,) = caught.value.problems
+        assert problem.code == "P003"
+        assert problem.params["examples"][: len(values)] == values
     assert len(company.rows("customer", "code")) == 8
 
 

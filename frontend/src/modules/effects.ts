@@ -9,6 +9,7 @@ export interface Effect {
   text?: string;
   options?: string[] | null;
   message?: string;
+  rows?: Record<string, string>[];
 }
 
 type Entry = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
@@ -33,6 +34,37 @@ export function apply(box: HTMLElement, effect: Effect): void {
   if (effect.options !== undefined) narrow(box, effect.options);
   if (effect.value !== undefined || effect.text !== undefined) fill(box, effect);
   if (effect.message !== undefined) remark(box, effect.message);
+  if (effect.rows !== undefined) calculated(box, effect.rows);
+}
+
+/** Calculated cells of a line table; the server does not count rows that are wholly empty. */
+function calculated(box: HTMLElement, rows: Record<string, string>[]): void {
+  const filled = (row: Element) =>
+    [...row.querySelectorAll<HTMLInputElement>("input, select, textarea")].some((entry) =>
+      entry.type === "checkbox" ? entry.checked : entry.value !== "",
+    );
+  const lines = [...box.querySelectorAll("[data-line]")].filter(filled);
+  lines.forEach((line, at) => {
+    for (const [name, text] of Object.entries(rows[at] ?? {})) {
+      const output = line.querySelector(`[data-cell="${CSS.escape(name)}"] [data-output]`);
+      if (output) output.textContent = text || "—";
+    }
+  });
+}
+
+/** Shows and hides sections and whole sheets; a sheet that goes hands over to the first one left. */
+export function parts(form: HTMLElement, shown: Record<string, boolean>): void {
+  for (const [key, visible] of Object.entries(shown)) {
+    const section = form.querySelector<HTMLElement>(`[data-part="${CSS.escape(key)}"]`);
+    if (section) section.hidden = !visible;
+    const sheet = form.querySelector<HTMLElement>(`[data-sheet="${CSS.escape(key)}"]`);
+    const link = form.querySelector<HTMLElement>(`#h-${CSS.escape(key)}`);
+    if (link) link.hidden = !visible;
+    else if (sheet) sheet.hidden = !visible;
+    if (!visible && link?.getAttribute("aria-selected") === "true") {
+      form.querySelector<HTMLElement>("[data-tablist] a:not([hidden])")?.click();
+    }
+  }
 }
 
 function narrow(box: HTMLElement, allowed: string[] | null): void {
@@ -81,8 +113,9 @@ export function effects(element: HTMLElement): void {
         signal: control.signal,
       });
       if (!answer.ok) return;
-      const found: { fields?: Record<string, Effect>; tabs?: Record<string, boolean> } =
+      const found: { fields?: Record<string, Effect>; parts?: Record<string, boolean> } =
         await answer.json();
+      parts(form, found.parts ?? {});
       for (const [name, effect] of Object.entries(found.fields ?? {})) {
         const box = form.querySelector<HTMLElement>(`[data-field="${CSS.escape(name)}"]`);
         if (box) apply(box, effect);

@@ -73,6 +73,7 @@ function valueInputs(field: Filterable, op: string, value: string | string[] | n
   ) {
     const select = make("select", { class: "form-select", ...label });
     select.multiple = op === "in" || op === "not_in";
+    if (select.multiple) select.size = Math.min(field.options.length, 6);
     if (!select.multiple) select.append(option(say("choose"), ""));
     for (const [key, title] of field.options)
       select.append(option(title, key, several.includes(key)));
@@ -103,26 +104,22 @@ function row(fields: Filterable[], found: Condition | null): HTMLElement {
       "data-part": "field",
       "aria-label": say("field"),
     });
-    for (const each of fields) names.append(option(each.title, each.name, each === field));
+    for (const each of fields) names.append(option(each.title, each.name));
+    names.value = field.name;
     const ops = make("select", {
       class: "form-select",
       "data-part": "op",
       "aria-label": say("operator"),
     });
     const chosen = field.operators.includes(op) ? op : (field.operators[0] ?? "eq");
-    for (const each of field.operators) ops.append(option(operator(each), each, each === chosen));
+    for (const each of field.operators) ops.append(option(operator(each), each));
+    ops.value = chosen;
     const remove = make(
       "button",
       { type: "button", class: "icon-btn", "aria-label": `${say("remove")}: ${field.title}` },
       icon("x"),
     );
-    box.replaceChildren(
-      make("span", { class: "builder-word" }),
-      names,
-      ops,
-      valueInputs(field, chosen, value),
-      remove,
-    );
+    box.replaceChildren(names, ops, valueInputs(field, chosen, value), remove);
     names.addEventListener("change", () => {
       draw(names.value, "", null);
       box.querySelector<HTMLElement>("[data-part=field]")?.focus();

@@ -49,7 +49,9 @@ export function lines(box: HTMLElement): void {
       const entries = body.querySelectorAll<HTMLInputElement>(
         `[data-cell="${cell.dataset.total}"] input`,
       );
-      if (entries.length) cell.textContent = sum([...entries].map((entry) => entry.value));
+      const unit = /^[^\d.-]*/.exec((cell.textContent ?? "").replace("-", ""))?.[0] ?? "";
+      const total = sum([...entries].map((entry) => entry.value));
+      if (entries.length) cell.textContent = total.replace(/^-?/, `$&${unit}`);
     }
     box.dispatchEvent(new CustomEvent("dougong:changed", { bubbles: true }));
   };

@@ -141,7 +141,7 @@ export function picker(box: HTMLElement): void {
     if (!found.length) note(say("none"));
     if (box.dataset.create)
       offer(
-        say("create", text),
+        text ? say("create", text) : say("new"),
         () => create(box, box.dataset.create ?? "", text, choose),
         "is-create",
       );

@@ -62,7 +62,7 @@ class Overview(AdminIndexView):
                 ).scalar_one()
                 for name, table in _COUNTED.items()
             }
-        return self.render(  # type: ignore[no-any-return]
+        return self.render(
             "ops/index.html",
             facts={
                 gettext("Company"): company.title(language()),

@@ -48,10 +48,14 @@ class TableView(BaseModelView):
     search: ClassVar[Sequence[str]] = ()
     newest_first: ClassVar[str] = ""
     extra: ClassVar[Sequence[BaseListRowAction]] = ()
-    column_type_formatters = {**BASE_FORMATTERS, datetime: shown_moment, dict: shown_json}
-    column_type_formatters_detail = column_type_formatters
+    column_type_formatters: ClassVar[dict[type, Any]] = {
+        **BASE_FORMATTERS,
+        datetime: shown_moment,
+        dict: shown_json,
+    }
+    column_type_formatters_detail: ClassVar[dict[type, Any]] = column_type_formatters
 
-    def __init__(self, name: str, endpoint: str, icon: str = "") -> None:
+    def __init__(self, name: str, endpoint: str) -> None:
         self.column_searchable_list = list(self.search) or None
         self.column_details_list = list(self.columns)
         self.column_extra_row_actions = list(self.extra)

@@ -18,12 +18,13 @@ from engine.problems import Severity
 @click.argument("path", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("packs", nargs=-1)
 def check(path: Path, packs: tuple[str, ...]) -> None:
-    """Check the packs in PATH (a folder with entity_defs/ and workflows/), all or the named ones."""
+    """Check the packs in PATH, a folder with entity_defs/ and workflows/: all or the named ones."""
     start_plugins([path])
     folder = path / "entity_defs"
     names = packs or sorted(found.parent.name for found in folder.glob("*/pack.json"))
     if not names:
-        raise click.ClickException(f"no entity_defs/<pack>/pack.json below {path}")
+        message = f"no entity_defs/<pack>/pack.json below {path}"
+        raise click.ClickException(message)
     failed = False
     for name in names:
         model, _, problems = load_company([path.resolve(), *roots(())], name)

@@ -22,7 +22,7 @@ from engine.storage import StorageError
 
 
 def load_pack(pack: str, packs: tuple[Path, ...]) -> Sources:
-    """The checked sources of a pack; prints its problems and ends the program when it has errors."""
+    """The checked sources of a pack; prints its problems and ends the program on errors."""
     start_plugins(packs)
     places = roots(packs)
     if not any((root / "entity_defs" / pack / "pack.json").is_file() for root in places):
@@ -66,7 +66,7 @@ def create(
 @with_installation
 def companies(installation: Installation) -> None:
     """List the companies of this installation."""
-    for key in installation.keys():
+    for key in installation.companies():
         listing = installation.listing(key)
         assert listing is not None
         place = listing.url.rpartition("@")[2] if listing.url else "SQLite"
@@ -121,5 +121,5 @@ def backup(installation: Installation, key: str, target: Path) -> None:
 def _pack_of(installation: Installation, key: str) -> str:
     listing = installation.listing(key)
     if listing is None:
-        raise StorageError("S103", key=key, known=installation.keys() or "–")
+        raise StorageError("S103", key=key, known=installation.companies() or "–")
     return listing.pack

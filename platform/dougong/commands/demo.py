@@ -13,7 +13,8 @@ from dougong.commands.report import command_language
 from dougong.commands.serve import run_server
 from dougong.installation import Installation, Listing, packs_roots
 from dougong.setup import create_company, make_login_link
-from engine.packs.samples import load_samples
+from engine.packs.loading import load_samples
+from engine.packs.specs import read_spec
 
 
 @click.command()
@@ -25,7 +26,7 @@ from engine.packs.samples import load_samples
 )
 def demo(installation: Installation, host: str, port: int, prepare_only: bool) -> None:
     """Load the demonstration companies (once), print their addresses and login links, serve."""
-    known = set(installation.keys())
+    known = set(installation.companies())
     entries = _companies()
     for entry in entries:
         if entry["key"] not in known:
@@ -58,6 +59,10 @@ def _load(installation: Installation, key: str, pack: str) -> None:
     start = time.perf_counter()
     click.echo(f"{key} … ", nl=False)
     company = create_company(installation, Listing(key, "", pack), load_pack(pack, ()))
-    counts = load_samples(company, packs_roots())
+    try:
+        counts = load_samples(company, read_spec(packs_roots(), pack))
+    except BaseException:
+        installation.drop(key)  # half a demonstration would stay half for ever
+        raise
     told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     click.echo(f"{told} ({time.perf_counter() - start:.1f} s)")

@@ -31,7 +31,7 @@ def with_installation(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @data_option
     @click.pass_context
-    def wrapper(context: click.Context, data: Path | None, **arguments: Any) -> Any:
+    def wrapper(context: click.Context, /, data: Path | None, **arguments: Any) -> Any:
         installation = Installation(load_settings(data))
         context.call_on_close(installation.close)
         return context.invoke(function, installation, **arguments)
@@ -52,5 +52,5 @@ def company_of(installation: Installation, key: str) -> Company:
     """The company `key`. Raises: StorageError when there is none."""
     found = installation.company(key)
     if found is None:
-        raise StorageError("S103", key=key, known=installation.keys() or "–")
+        raise StorageError("S103", key=key, known=installation.companies() or "–")
     return found

@@ -41,7 +41,7 @@ def run_server(installation: Installation, host: str, port: int) -> None:
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGTERM, stop)
-        click.echo(f"http://{host}:{server.effective_port}", err=True)  # type: ignore[union-attr]
+        click.echo(f"http://{host}:{server.effective_port}", err=True)
         try:
             server.run()
         finally:

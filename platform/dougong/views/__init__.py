@@ -1,1 +1,1 @@
-"""The pages: each view turns a request into one use case and its result into a template's context."""
+"""The pages: each view turns a request into a use case and its result into a page's context."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from flask import (
     Blueprint,
@@ -16,6 +15,7 @@ from flask import (
     make_response,
     render_template,
     request,
+    send_file,
     url_for,
 )
 from flask_babel import gettext
@@ -23,18 +23,28 @@ from flask_babel import gettext
 from dougong.i18n import language
 from dougong.present import ago, plain
 from dougong.routing import go, login_required, reading, writing
-from dougong.sheets import Posted, Sheet, answer, copied, prefilled, quick_layout, without
+from dougong.sheets import (
+    UPLOAD,
+    Posted,
+    Sheet,
+    answer,
+    copied,
+    field_of,
+    prefilled,
+    quick_layout,
+    without,
+)
 from dougong.shell import shell
 from engine.definitions.model import Entity, text_of
 from engine.fields import bind
 from engine.fields.regions import children
 from engine.problems import Problem
 from engine.records import files, writing as records
-from engine.records.drafts import Draft, draft_of, forget_draft, keep_draft
+from engine.records.drafts import Draft, draft_of, drop_draft, keep_draft
 from engine.records.failures import Invalid, Stale
 from engine.records.history import history
 from engine.records.labels import label_of, names_for
-from engine.records.lookup import lookup as look_up
+from engine.records.lookups import lookup as look_up
 from engine.records.unit import Unit
 
 blueprint = Blueprint("forms", __name__, url_prefix="/<company>/e")
@@ -66,7 +76,7 @@ def create(entity: str) -> Response:
         with writing() as unit:
             sheet = Sheet(unit, entity, posted=posted)
             record = records.create(unit, entity, sheet.raw(), zone=unit.zone)
-            forget_draft(unit, entity, None)
+            drop_draft(unit, entity, None)
             title = label_of(unit, entity, record)
     except Invalid as invalid:
         with reading() as unit:
@@ -99,7 +109,7 @@ def save(entity: str, id: int) -> Response:
         with writing() as unit:
             sheet = Sheet(unit, entity, id, posted=posted)
             record = records.change(unit, entity, id, sheet.raw(), version, zone=unit.zone)
-            forget_draft(unit, entity, id)
+            drop_draft(unit, entity, id)
             title = label_of(unit, entity, record)
     except Invalid as invalid:
         with reading() as unit:
@@ -188,6 +198,38 @@ def _page(
     )
 
 
+def _posted(entity: str) -> Posted:
+    """What was posted, with new files stored and their ids among the values: a form that comes
+    back with problems still has them. Files that no record takes are cleared away later.
+
+    Raises: Invalid for a file that is not allowed.
+    """
+    posted = Posted(request.form)
+    uploads = [
+        (key.removesuffix(UPLOAD), upload)
+        for key, upload in request.files.items(multi=True)
+        if key.endswith(UPLOAD) and upload.filename
+    ]
+    if not uploads:
+        return posted
+    with writing() as unit:
+        for name, upload in uploads:
+            field = field_of(unit.entity(entity), name)
+            if field is None or field.type not in ("file", "image"):
+                abort(400)
+            id = str(files.store_file(unit, upload.filename or "", upload.stream).id)
+            if bind(field).many:
+                posted.add(name, id)
+            else:
+                posted[name] = id
+    return posted
+
+
+def _posted_of(draft: Draft) -> Posted:
+    """A draft as the post it was."""
+    return Posted([(key, value) for key, values in draft.body.items() for value in values])
+
+
 def _drafted(unit: Unit, draft: Draft | None, here: str) -> dict[str, str] | None:
     if draft is None:
         return None
@@ -231,10 +273,10 @@ def draft(entity: str) -> Response:
 
 @blueprint.delete("/<entity>/draft")
 @login_required
-def drop_draft(entity: str) -> Response:
+def forget_draft(entity: str) -> Response:
     """Forget what was typed."""
     with writing() as unit:
-        forget_draft(unit, entity, request.args.get("id", type=int))
+        drop_draft(unit, entity, request.args.get("id", type=int))
     return jsonify(ok=True)
 
 
@@ -248,7 +290,7 @@ def lookup(entity: str, field: str) -> Response:
     with reading() as unit:
         found = look_up(unit, entity, field, request.args.get("q", ""))
         return jsonify(
-            items=[{"value": one.id, "label": one.label, "hint": one.hint} for one in found]
+            items=[{"value": one.id, "label": one.label, "hint": one.note} for one in found]
         )
 
 
@@ -297,9 +339,11 @@ def download(id: int) -> Response:
     """A stored file, for those who may read the field that holds it. Never shown in the page:
     scripts of our own origin may run."""
     with reading() as unit:
-        found = files.open_file(unit, id)
-    response = Response(found.content, mimetype="application/octet-stream")
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(found.name)}"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Length"] = str(found.size)
-    return response
+        found, path = files.open_file(unit, id)
+    return send_file(
+        path,
+        mimetype="application/octet-stream",
+        as_attachment=True,
+        download_name=found.name,
+        etag=found.sha256,
+    )

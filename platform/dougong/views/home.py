@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from flask import Blueprint, Response, current_app, redirect, render_template, url_for
 from flask_babel import gettext
 
 from dougong.i18n import language
-from dougong.present import inbox_item
+from dougong.present import ago, inbox_item
 from dougong.routing import login_required, reading
 from dougong.shell import shell
 from engine.definitions.model import Card, text_of
@@ -16,10 +17,12 @@ from engine.fields import Names, bind
 from engine.lists import Query, parse_query
 from engine.records.flows import my_tasks
 from engine.records.history import Recent, recent
+from engine.records.reading import count, total
 from engine.records.unit import Unit
 
 blueprint = Blueprint("home", __name__)
 TODOS = 6
+CARDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Figure:
 def companies() -> str | Response:
     """All companies of the installation; straight on when there is one."""
     installation = current_app.extensions["installation"]
-    keys = installation.keys()
+    keys = installation.companies()
     if len(keys) == 1:
         return redirect(url_for("home.index", company=keys[0]))  # type: ignore[return-value]
     opened = [(key, installation.company(key)) for key in keys]
@@ -64,7 +67,7 @@ def index() -> str:
             greeting=gettext("Hello, %(name)s", name=unit.actor.name),
             todos=[inbox_item(unit, task) for task in tasks[:TODOS]],
             todo_more=max(0, len(tasks) - TODOS),
-            cards=[figure for card in unit.app.model.cards if (figure := _figure(unit, card))],
+            cards=list(islice(filter(None, (_figure(unit, c) for c in unit.app.model.cards)), CARDS)),
             recent=[_recent(unit, found) for found in recent(unit, 8)],
         )
 
@@ -93,7 +96,7 @@ def _value(unit: Unit, card: Card, query: Query) -> str:
         name = card.measure.removeprefix("sum:")
         kind = bind(unit.app.model.entities[card.entity].fields[name])
         names = Names(zone=unit.zone, currency=unit.app.model.currency)
-        return kind.format(total(unit, query, name), language(), names)
+        return kind.format(total(unit, query, name) or kind.parse(0), language(), names)
     found = count(unit, query)
     return f"{found.number:,}{'+' if found.more else ''}"
 

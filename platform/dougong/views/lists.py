@@ -88,12 +88,8 @@ def keep_view(entity: str) -> Response:
         definition = unit.entity(entity)
         pairs = request.form.get("args", "").lstrip("?")
         query, _ = parse_query(pairs, definition, unit.access(entity))
-        save_view(
-            unit,
-            entity,
-            name,
-            urlencode(to_args(replace(query, after=None, before=None), definition)),
-        )
+        kept = replace(query, after=None, before=None)
+        save_view(unit, entity, name, urlencode(to_args(kept, definition)))
     return go(f"{url_for('.index', entity=entity)}?{urlencode(to_args(query, definition))}")
 
 
@@ -258,27 +254,20 @@ class _View:
             }
             for field in self._filterable()
             if field.name in self.entity.list.filters and 0 < len(field.options) <= 15
-            for op in ("any" if field.multiple else "eq",)
+            for op in ("contains" if field.multiple else "eq",)
         ][:4]
 
     def chips(self) -> list[dict[str, str]]:
         """What is filtered, in words, each with the way to drop it."""
-        found = []
-        if self.query.text:
-            found.append(
-                {"text": f"“{self.query.text}”", "remove_href": self.link(self.without("q"))}
-            )
-        for condition in self.query.conditions:
-            name = f"f.{condition.field}.{condition.op}"
-            found.append(
-                {"text": self.sentence(condition), "remove_href": self.link(self.without(name))}
-            )
+        found = [("q", f"“{self.query.text}”")] if self.query.text else []
+        found += [(f"f.{one.field}.{one.op}", self.sentence(one)) for one in self.query.conditions]
         if self.query.where is not None:
             inner = [leaf for leaf in self.query.filters() if leaf not in self.query.conditions]
             words = " · ".join(self.sentence(leaf) for leaf in inner[:3])
-            more = " …" if len(inner) > 3 else ""
-            found.append({"text": words + more, "remove_href": self.link(self.without("where"))})
-        return found
+            found.append(("where", words + (" …" if len(inner) > 3 else "")))
+        return [
+            {"text": words, "remove_href": self.link(self.without(name))} for name, words in found
+        ]
 
     def sentence(self, condition: Condition) -> str:
         """A condition in words."""
@@ -318,16 +307,12 @@ class _View:
     def _shown(self, field: Field | None, value: Any) -> str:
         if field is None or isinstance(value, bool) or not isinstance(value, _wire_types(field)):
             return str(value)
+        kind = bind(field)
+        whole = [value] if kind.many else value
+        names = self.names
         if isinstance(value, int) and KINDS.get(field.type) == "ref":
-            target = next(
-                iter(bind(field).references([value] if bind(field).many else value)), None
-            )
-            return (
-                names_of(self.unit, {target[0]: [value]}).label(*target) if target else str(value)
-            )
-        if bind(field).many:
-            return bind(field).format([value], language(), self.names)
-        return bind(field).format(value, language(), self.names)
+            names = names_of(self.unit, {target: [id] for target, id in kind.references(whole)})
+        return kind.format(whole, language(), names)
 
 
 def _wire_types(field: Field) -> tuple[type, ...]:
@@ -392,4 +377,9 @@ def _removed_href(unit: Unit, entity: str) -> str:
 
 
 def _pairs() -> Args:
-    return list(request.args.items(multi=True))
+    """The address's arguments; a select above the list that was left empty asks for nothing."""
+    return [
+        (key, value)
+        for key, value in request.args.items(multi=True)
+        if value or not key.endswith((".eq", ".contains"))
+    ]

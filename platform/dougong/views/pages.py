@@ -119,7 +119,9 @@ def _account_page(error: str = "") -> str:
             sa.select(SESSION).where(SESSION.c.user_id == me.id).order_by(SESSION.c.seen_at.desc())
         ).all()
         current = digest(request.cookies.get(SESSION_COOKIE, ""))
-        roles = [unit.app.model.roles[name] for name in sorted(me.roles) if name in unit.app.model.roles]
+        roles = [
+            unit.app.model.roles[name] for name in sorted(me.roles) if name in unit.app.model.roles
+        ]
         return render_template(
             "account.html",
             shell=shell(unit),
@@ -144,5 +146,3 @@ def _account_page(error: str = "") -> str:
                 for row in mine
             ],
         )
-
-

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, flash, render_template, request, url_for
+from flask import Blueprint, Response, flash, g, render_template, request, url_for
 from flask_babel import gettext
 
 from dougong import present
 from dougong.i18n import language
 from dougong.present import Happening, Reader
 from dougong.routing import go, login_required, reading, writing
-from dougong.sheets import Sheet
+from dougong.sheets import closed_parts
 from dougong.shell import shell
-from engine.access import Level
+from engine.access import Action, Level
 from engine.definitions.model import Entity, Field, text_of
-from engine.fields import Cell, bind
-from engine.forms import form_layout
-from engine.lists import Query, Sort, default_query, parse_query
+from engine.fields import USER, Cell, bind
+from engine.forms import Tab, form_layout
 from engine.problems import Severity, text
-from engine.records import flows, reading as records, removing
+from engine.records import flows, removing
+from engine.records import reading as records
+from engine.records import saved_views as stars
 from engine.records.comments import add_comment, comments
+from engine.records.effects import Outlook, outlook
 from engine.records.failures import Failure, NotFound
-from engine.records.history import history, history_names
+from engine.records.history import Entry, history, history_names
 from engine.records.labels import label_of, names_for, names_of
+from engine.records.related import Relation, relations_of
+from engine.records.storing import stale
 from engine.records.unit import Unit
+from engine.workflow import Command, compile_chart
 
 blueprint = Blueprint("records", __name__, url_prefix="/<company>/e/<entity>/<int:id>")
 
@@ -36,6 +41,9 @@ RELATED_ROWS: Final = 5
 RELATED_COLUMNS: Final = 5
 TIMELINE: Final = 30
 BADGES: Final = 3
+LONGEST: Final = 300  # lines of a timeline at most
+KINDS: Final = frozenset({"changes", "comments", "flow"})
+DANGEROUS: Final = frozenset({"withdraw", "cancel", "terminate", "discard", "reject", "void"})
 
 
 @blueprint.get("")
@@ -55,21 +63,30 @@ def show(entity: str, id: int) -> str:
 def fire(entity: str, id: int) -> Response:
     """Send an event to the record's workflow."""
     form = request.form
-    return _done(
-        lambda unit: flows.fire(
-            unit, entity, id, form.get("event", ""), _version(), comment=form.get("comment", "")
-        ),
-        entity,
-        id,
-    )
+    try:
+        with writing() as unit:
+            record = records.read(unit, entity, id)
+            if record["version"] != _version():
+                raise stale(unit, entity, id)
+            said = form.get("comment", "").strip()[:2000]
+            flows.fire(
+                unit, entity, id, form.get("event", ""), {"comment": said} if said else None
+            )
+    except Failure as failure:
+        return _refused(failure, entity, id)
+    flash(gettext("Done."), "success")
+    return go(url_for(".show", entity=entity, id=id))
 
 
 @blueprint.post("/comment")
 @login_required
 def comment(entity: str, id: int) -> Response:
     """Say something about the record."""
-    with writing() as unit:
-        add_comment(unit, entity, id, request.form.get("comment", "")[:2000])
+    try:
+        with writing() as unit:
+            add_comment(unit, entity, id, request.form.get("comment", ""))
+    except Failure as failure:
+        return _refused(failure, entity, id)
     return go(url_for(".show", entity=entity, id=id, _anchor="activity"))
 
 
@@ -105,5 +122,335 @@ def restore(entity: str, id: int) -> Response:
 def star(entity: str, id: int) -> Response:
     """Keep the record at hand, or no longer."""
     with writing() as unit:
-        toggle_star(unit, entity, id)
+        stars.star(unit, entity, id, on=request.form.get("on") == "1")
     return go(url_for(".show", entity=entity, id=id))
+
+
+def _version() -> int | None:
+    return request.form.get("version", type=int)
+
+
+def _refused(failure: Failure, entity: str, id: int) -> Response:
+    """Back to the record with what stood in the way; a record that is not there stays a 404."""
+    if isinstance(failure, NotFound):
+        raise failure
+    fields = g.company.current.model.entities[entity].fields
+    for problem in failure.problems:
+        field = fields.get(problem.field)
+        title = f"{text_of(field.title, language())}: " if field else ""
+        flash(title + text(problem, language()), "error")
+    return go(url_for(".show", entity=entity, id=id))
+
+
+class _Page:
+    """One record drawn for one reader: every method makes a part of the template's context."""
+
+    def __init__(self, unit: Unit, entity: str, id: int, *, removed: bool = False) -> None:
+        self.unit, self.id, self.removed = unit, id, removed
+        self.entity: Entity = unit.entity(entity)
+        self.access = unit.access(entity)
+        self.record = records.read(unit, entity, id, removed=removed)
+        self.href = url_for("records.show", entity=entity, id=id)
+        names = names_for(unit, self.entity, [self.record])
+        self.reader = Reader(language(), names, unit.now)
+
+    def context(self) -> dict[str, Any]:
+        """Everything that record.html wants."""
+        title = label_of(self.unit, self.entity.name, self.record)
+        writable = not self.removed and self._may("write")
+        return {
+            "title": title,
+            "entity": self._named(),
+            "list_href": url_for("lists.index", entity=self.entity.name),
+            "record": {
+                "id": self.id,
+                "version": self.record["version"],
+                "title": title,
+                "href": self.href,
+                "removed": self.removed,
+            },
+            "badges": self.badges(),
+            "edit_href": url_for("forms.edit", entity=self.entity.name, id=self.id)
+            if writable
+            else "",
+            "copy_href": self._copy_href(),
+            "may_delete": not self.removed and self._may("delete"),
+            "may_restore": self.removed and self.access.may("delete"),
+            "tabs": self.tabs(),
+            "related": [] if self.removed else self.related(),
+            "warnings": [] if self.removed else self.warnings(),
+            "may_comment": not self.removed,
+            **self.flow(),
+            **self.timeline(),
+        }
+
+    def _may(self, action: Action) -> bool:
+        name = self.entity.name
+        return bool(records.visible(self.unit, name, [self.id], action=action))
+
+    def _named(self) -> dict[str, str]:
+        return {
+            "name": self.entity.name,
+            "title": text_of(self.entity.title, language()),
+            "plural": text_of(self.entity.plural, language()),
+            "icon": self.entity.icon,
+        }
+
+    def _copy_href(self) -> str:
+        if self.removed or not self.access.may("create"):
+            return ""
+        return url_for("forms.new", entity=self.entity.name, copy=self.id)
+
+    # --- the record itself ---------------------------------------------------------------------
+    @cached_property
+    def outlook(self) -> Outlook:
+        """What the rules say about the record as it is; they see all of it."""
+        name = self.entity.name
+        whole = self.unit.app.reader.load(
+            self.unit.connection, name, self.id, removed=self.removed
+        )
+        return outlook(self.unit, name, None if self.removed else self.id, whole or {})
+
+    def badges(self) -> list[Cell]:
+        """The record's state and its first choices, beside the title."""
+        flow = self.unit.app.workflow(self.entity.name)
+        first = [flow.state_field] if flow else []
+        names = dict.fromkeys(
+            [*first, *(n for n in self.entity.list.columns if self._is_choice(n))]
+        )
+        cells = [
+            self.reader.cell(self.entity.fields[name], self.record[name])
+            for name in names
+            if self.record.get(name)
+        ]
+        return cells[:BADGES]
+
+    def _is_choice(self, name: str) -> bool:
+        field = self.entity.fields.get(name)
+        return field is not None and bool(field.options) and not field.multiple
+
+    def tabs(self) -> list[present.FactTab]:
+        """The facts as the form is laid out, and when and by whom they were noted down."""
+        effects = self.outlook.effects
+
+        def hidden(name: str) -> bool:
+            effect = effects.get(name)
+            return effect is not None and not effect.visible and not self.record.get(name)
+
+        layout = form_layout(self.entity, self.record.__contains__)
+        found = present.facts(
+            self.reader, self.entity, layout, self.record, hidden, self._closed(layout)
+        )
+        stamps = [
+            present.fact(self.reader, self.entity.fields[name], self.record[name], 3)
+            for name in ("created_by", "created_at", "updated_by", "updated_at")
+            if name in self.record and name in self.entity.fields
+        ]
+        if not stamps:
+            return found
+        section = present.FactSection(gettext("Record"), [stamps])
+        if not found:
+            return [present.FactTab("t0", gettext("Details"), [section])]
+        return [replace(found[0], sections=[*found[0].sections, section]), *found[1:]]
+
+    def _closed(self, layout: Iterable[Tab]) -> frozenset[str]:
+        return closed_parts(self.unit, self.entity, layout, self.outlook.values)
+
+    def warnings(self) -> list[str]:
+        """What the rules remark on the record as it is."""
+        return [
+            text(problem, language())
+            for effect in self.outlook.effects.values()
+            for problem in effect.messages
+            if problem.severity is Severity.WARNING
+        ]
+
+    # --- what points here ----------------------------------------------------------------------
+    def related(self) -> list[dict[str, Any]]:
+        """The lists that lead back to this record, those with rows first."""
+        found = [
+            self._related(relation)
+            for relation in relations_of(self.unit, self.entity.name, self.id)
+        ]
+        return sorted(found, key=lambda one: not one["count"])
+
+    def _related(self, relation: Relation) -> dict[str, Any]:
+        other, field = relation.entity, relation.link
+        columns = [n for n in relation.query.columns if other.fields[n].rows is None]
+        shown = tuple(columns[:RELATED_COLUMNS])
+        query = replace(relation.query, size=RELATED_ROWS, columns=shown)
+        page = records.find(self.unit, query)
+        count = records.Count(len(page.rows))
+        if page.after is not None:
+            count = records.count(self.unit, query)
+        reader = replace(self.reader, names=page.names)
+        (asked,) = relation.query.conditions
+        args = {f"f.{asked.field}.{asked.op}": str(self.id)}
+        return {
+            "key": relation.name,
+            "title": self._relation_title(other, field),
+            "count": count.number,
+            "capped": count.more,
+            "href": f"{url_for('lists.index', entity=other.name)}?{urlencode(args)}",
+            "new_href": self._new_href(other, field),
+            "columns": [
+                present.Column(reader.title(other.fields[n]), bind(other.fields[n]).align)
+                for n in shown
+            ],
+            "rows": [
+                {
+                    "href": url_for("records.show", entity=other.name, id=row["id"]),
+                    "cells": [reader.cell(other.fields[n], row.get(n)) for n in shown],
+                }
+                for row in page.rows
+            ],
+        }
+
+    def _relation_title(self, other: Entity, field: Field) -> str:
+        """The others' plural; with the field's own name where several lead here."""
+        inverses = self.unit.app.model.inverses(self.entity.name).values()
+        title = text_of(other.plural, language())
+        if sum(1 for one, _ in inverses if one.name == other.name) < 2:
+            return title
+        return f"{title} · {self.reader.title(field)}"
+
+    def _new_href(self, other: Entity, field: Field) -> str:
+        access = self.unit.access(other.name)
+        if not access.may("create") or access.level(field.name) < Level.WRITE:
+            return ""
+        href = url_for("forms.new", entity=other.name)
+        return f"{href}?{urlencode({field.name: self.id})}"
+
+    # --- the workflow --------------------------------------------------------------------------
+    @cached_property
+    def case(self) -> flows.Flow | None:
+        """The record's case, None without one."""
+        return None if self.removed else flows.flow_of(self.unit, self.entity.name, self.id)
+
+    @cached_property
+    def people(self) -> Reader:
+        """The reader with the names of everybody in the case."""
+        case = self.case
+        users: set[int] = set()
+        if case is not None:
+            for row in case.events:
+                users.update(one for one in (row.actor, row.on_behalf_of) if one)
+            for one in (person for round_ in case.card.rounds for person in round_.people):
+                users.update(id for id in (one.user, one.on_behalf_of, *one.candidates) if id)
+        return replace(self.reader, names=names_of(self.unit, {USER: users}))
+
+    def flow(self) -> dict[str, Any]:
+        """Progress, what may be done now, and who decided what."""
+        case = self.case
+        if case is None:
+            return {"progress": [], "transitions": [], "approval": None}
+        own = [one for one in case.commands if not one.event.startswith("task.")]
+        title = text_of(case.title, language())
+        return {
+            "progress": present.progress(self.people, case.steps, case.since),
+            "transitions": [self._transition(one, at) for at, one in enumerate(own)],
+            "approval": present.approval(self.people, title, case.card, self._task(case)),
+        }
+
+    def _transition(self, command: Command, at: int) -> dict[str, str]:
+        danger = command.event in DANGEROUS
+        plain = at == 0 and not danger and command.comment == "optional"
+        return {
+            "event": command.event,
+            "title": text_of(command.title, language()),
+            "style": "danger" if danger else "primary" if at == 0 else "default",
+            "comment": "must" if command.comment == "required" else "no" if plain else "may",
+            "reason": text(command.why, language()) if command.why else "",
+        }
+
+    def _task(self, case: flows.Flow) -> present.Decidable | None:
+        """The task that the reader may decide now."""
+        for command in case.commands:
+            if command.event == "task.approve" and command.task and command.task in case.tasks:
+                return present.Decidable(case.tasks[command.task], self.record["version"])
+        return None
+
+    # --- what happened -------------------------------------------------------------------------
+    def timeline(self) -> dict[str, Any]:
+        """Changes, remarks and steps of the workflow, newest first."""
+        chosen = request.args.get("show", "")
+        shown = chosen if chosen in KINDS else ""
+        lines: list[Happening] = []
+        if shown in ("", "changes"):
+            lines += self._changes()
+        if shown in ("", "flow"):
+            lines += self._steps()
+        if shown in ("", "comments") and not self.removed:
+            lines += self._comments()
+        lines.sort(key=lambda line: line.moment, reverse=True)
+        most = min(max(request.args.get("lines", TIMELINE, type=int), TIMELINE), LONGEST)
+        more = ""
+        if len(lines) > most and most < LONGEST:
+            more = url_for(
+                ".show",
+                entity=self.entity.name,
+                id=self.id,
+                show=shown or None,
+                lines=most + TIMELINE,
+                _anchor="activity",
+            )
+        return {
+            "timeline": lines[:most],
+            "timeline_more": more,
+            "timeline_filters": [
+                {
+                    "title": title,
+                    "href": url_for(
+                        ".show",
+                        entity=self.entity.name,
+                        id=self.id,
+                        show=key or None,
+                        _anchor="activity",
+                    ),
+                    "active": key == shown,
+                }
+                for key, title in (
+                    ("", gettext("All")),
+                    ("changes", gettext("Changes")),
+                    ("comments", gettext("Comments")),
+                    ("flow", gettext("Approval")),
+                )
+                if key != "flow" or self.case is not None
+            ],
+        }
+
+    def _changes(self) -> list[Happening]:
+        if self.removed:
+            return []
+        entries = [
+            shown
+            for entry in history(self.unit, self.entity.name, self.id, size=LONGEST)
+            if (shown := self._beside_the_flow(entry)) is not None
+        ]
+        reader = replace(self.reader, names=history_names(self.unit, entries))
+        return [present.of_history(reader, entry) for entry in entries]
+
+    def _steps(self) -> list[Happening]:
+        workflow = self.unit.app.workflow(self.entity.name)
+        if workflow is None or self.case is None:
+            return []
+        return present.of_flow(self.people, compile_chart(workflow), self.case.events)
+
+    def _beside_the_flow(self, entry: Entry) -> Entry | None:
+        """A history row less the state that the workflow set: its own line tells that."""
+        flow = self.unit.app.workflow(self.entity.name)
+        if flow is None or not entry.action.startswith("flow:"):
+            return entry
+        rest = [change for change in entry.changes if change.field.name != flow.state_field]
+        return replace(entry, changes=rest) if rest else None
+
+    def _comments(self) -> list[Happening]:
+        found = comments(self.unit, self.entity.name, self.id, size=LONGEST)
+        names = names_of(self.unit, {USER: {one.by for one in found if one.by}})
+        reader = replace(self.reader, names=names)
+        return [
+            present.happened(
+                reader, one.at, "comment", reader.user(one.by), gettext("wrote"), comment=one.body
+            )
+            for one in found
+        ]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from babel.numbers import NumberPattern, get_currency_symbol, parse_pattern
 
 from engine.expressions.types import BOOL, NUMBER, Type
-from engine.fields.base import BadValue, Cell, FieldType, Names
+from engine.fields.base import HOME, BadValue, Cell, FieldType, Names
 from engine.problems import Problem
 from engine.storage.types import DIGITS, ScaledDecimal, big_integer
 
@@ -233,8 +233,20 @@ class DecimalType(_NumberType):
     def format(self, value: Any, language: str, names: Names) -> str:
         if value is None:
             return ""
-        least = self.scale if self.fixed or self._declared is not None else 0
-        return shown(value, language, least, self.scale)
+        return shown(value, language, self._least, self.scale)
+
+    @property
+    def _least(self) -> int:
+        """Places that are always shown: a step says what may be entered, not how it looks."""
+        return self.scale if self.fixed or "scale" in self.field.ui else 0
+
+    def form_text(self, value: Any, zone: object = HOME) -> Any:
+        if value is None:
+            return ""
+        text = f"{value:f}"
+        whole, point, part = text.partition(".")
+        kept = part[: self._least] + part[self._least :].rstrip("0")
+        return f"{whole}{point}{kept}" if kept else whole
 
     def export(self, value: Any, language: str, names: Names) -> Any:
         return value

@@ -275,6 +275,15 @@ class LinesType(FieldType):
         """The bound types of a row's fields."""
         return {name: bind(field) for name, field in self.rows.fields.items()}
 
+    @cached_property
+    def summed(self) -> frozenset[str]:
+        """The columns whose sum means something: those that say so (`x-ui.total`); else calculated
+        amounts; else, where nothing is calculated, all amounts. A price per piece is none."""
+        if said := [name for name, c in self.columns.items() if c.field.ui.get("total")]:
+            return frozenset(said)
+        amounts = {name: c.field.compute for name, c in self.columns.items() if c.name == "money"}
+        return frozenset([name for name, compute in amounts.items() if compute] or amounts)
+
     def parse(self, raw: object) -> list[dict[str, Any]]:
         return self._parse(raw, lambda column, cell: column.parse(cell))
 
@@ -404,9 +413,10 @@ class LinesType(FieldType):
         ]
 
     def posted(self, form: Posted, name: str) -> Any:
-        """Rows in the order of their numbers; rows left wholly empty are no rows."""
+        """Rows in the order of the form, which a script may have changed, whatever their numbers;
+        rows left wholly empty are no rows."""
         known = re.compile(rf"{re.escape(name)}-([0-9]{{1,6}})\.")
-        numbers = sorted({int(found[1]) for key in form if (found := known.match(key))})
+        numbers = list(dict.fromkeys(found[1] for key in form if (found := known.match(key))))
         if not numbers:
             return [] if form.getlist(name) else None
         # one more than is allowed is enough to be refused

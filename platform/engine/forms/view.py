@@ -188,6 +188,11 @@ class _Artist:
     def entity(self) -> Entity:
         return self.form.entity
 
+    @property
+    def bad_fields(self) -> frozenset[str]:
+        """The fields with errors, those inside their rows included."""
+        return frozenset(found.field for found in self.problems if found.severity is Severity.ERROR)
+
     def tab(self, tab: Tab, closed: Collection[str]) -> TabView:
         """A sheet with its items."""
         sections = tuple(self.section(section, closed) for section in tab.sections)
@@ -197,7 +202,7 @@ class _Artist:
             text_of(tab.title, self.language),
             sections,
             hidden=tab.key in closed,
-            bad=sum(1 for item in items if self.objections(f"/{item.name}")),
+            bad=sum(1 for item in items if item.name in self.bad_fields),
         )
 
     def section(self, section: Section, closed: Collection[str]) -> SectionView:
@@ -327,11 +332,17 @@ class _Artist:
         """The table of a lines field; a spare row at the end serves browsers without scripts."""
         drawn = [self.row(kind, item, str(at), row) for at, row in enumerate(rows)]
         if not item.readonly:
-            drawn.append(replace(self.row(kind, item, str(len(rows)), {}), spare=True))
+            # without defaults: left alone, it is no row
+            spare = self.row(kind, item, str(len(rows)), dict.fromkeys(kind.columns, ""))
+            drawn.append(replace(spare, spare=True))
         columns = self.row(kind, item, "__row__", {}).items
         entry = self.form.input(item.name)
         stored = entry.data if entry is not None else self.scene.values.get(item.name)
-        totals = tuple(self.total(column, stored or ()) for column in kind.columns.values())
+        summed = kind.summed
+        totals = tuple(
+            self.total(column, stored or ()) if column.field.name in summed else ""
+            for column in kind.columns.values()
+        )
         return Lines(item.input, columns, tuple(drawn), totals)
 
     def row(self, kind: LinesType, item: Item, key: str, row: Mapping[str, Any]) -> LineRow:
@@ -363,9 +374,7 @@ class _Artist:
             return Cell(str(raw))
 
     def total(self, column: FieldType, rows: Sequence[Mapping[str, Any]]) -> str:
-        """The sum of a column of amounts, "" for others."""
-        if column.name != "money" and not column.field.ui.get("total"):
-            return ""
+        """The sum of a column of amounts."""
         numbers = [
             row[column.field.name]
             for row in rows

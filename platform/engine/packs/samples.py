@@ -241,11 +241,13 @@ class _Run:
         if not script:
             return
         for step in self.spec.get("scripts", {})[script]:
-            by = inside.values.get(step.get("by", ""))
             at = f"{where}/{step['event']}"
+            by = inside.values.get(step["by"]) if "by" in step else None
+            if "by" in step and not isinstance(by, Person):
+                raise SampleError(at, f"nobody stands in {step['by']!r}")
             yield Act(
                 step["event"],
-                by if isinstance(by, Person) else Person(step["by"]) if "by" in step else None,
+                by,
                 int(step.get("times", 1)),
                 {name: self.value(told, inside, at) for name, told in step.get("set", {}).items()},
                 {name: self.value(told, inside, at) for name, told in step.get("data", {}).items()},
@@ -318,6 +320,11 @@ class _Run:
         value = self._of({"of": told["by"]}, inside, where)
         key = "" if value is None else str(value)
         return self.value(cases[key] if key in cases else cases.get("*"), inside, where)
+
+    def _first(self, told: Spec, inside: _Context, where: str) -> Any:
+        """The first of several generators that gives a value."""
+        made = (self.value(one, inside, where) for one in told["first"])
+        return next((value for value in made if value is not None), None)
 
     def _maybe(self, told: Spec, inside: _Context, where: str) -> Any:
         if inside.chance.random() >= float(told["maybe"]):
@@ -486,6 +493,7 @@ _GENERATORS: Final[Mapping[str, _Generator]] = {
     "quota": _Run._quota,
     "text": _Run._text,
     "by": _Run._by,
+    "first": _Run._first,
     "maybe": _Run._maybe,
     "bool": _Run._bool,
     "int": _Run._int,

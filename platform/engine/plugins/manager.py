@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pluggy
 
-from engine.fields.registry import register
+from engine.fields import FieldType, register
 from engine.hooks import GROUP, specs
 
 
@@ -48,7 +48,8 @@ def _import(path: Path) -> ModuleType:
     """Import ``<folder>/plugin.py`` under a name of its own, so that two plugins never collide."""
     name = f"dougong_plugins.{path.parent.name}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -60,7 +61,8 @@ def _import(path: Path) -> ModuleType:
 
 def _register_field_types(manager: pluggy.PluginManager) -> None:
     for implementation in manager.hook.field_types.get_hookimpls():
-        for found in implementation.function():
+        offered: Iterable[type[FieldType]] = implementation.function()  # type: ignore[assignment]
+        for found in offered:
             try:
                 register(found)
             except (TypeError, ValueError) as error:

@@ -56,9 +56,7 @@ def comments(unit: Unit, entity: str, id: int, *, size: int = 50) -> list[Commen
         raise NotFound
     rows = unit.connection.execute(
         sa.select(_TABLE.c.id, _TABLE.c.body, _TABLE.c.at, _TABLE.c.by_id)
-        .where(
-            _TABLE.c.entity == entity, _TABLE.c.record_id == id, _TABLE.c.removed_at.is_(None)
-        )
+        .where(_TABLE.c.entity == entity, _TABLE.c.record_id == id, _TABLE.c.removed_at.is_(None))
         .order_by(_TABLE.c.id.desc())
         .limit(size)
     )

@@ -23,6 +23,7 @@ class Relations:
         self._records: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._lists: dict[tuple[str, int, str], list[Mapping[str, Any]]] = {}
         self._below: dict[int, Collection[int]] = {}
+        self.known: dict[str, set[int]] = {}  # ids found to be there for the actor, by target
 
     def env(self, names: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> Env:
         """The Env of one record, `old` being what it was before."""
@@ -45,6 +46,7 @@ class Relations:
         """After a write: what was read may not be true any longer."""
         self._records.clear()
         self._lists.clear()
+        self.known.clear()
 
     def attribute(self, entity: str, id: int, name: str) -> Any:
         """One value of a record that is not at hand; None when there is no such record."""

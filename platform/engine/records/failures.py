@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from engine.problems import Problem
 
-
 ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "read": {"zh-CN": "查看", "en": "view it"},
     "create": {"zh-CN": "新建", "en": "create one"},

@@ -141,7 +141,8 @@ class Reader:
             if not removed:
                 statement = statement.where(place.removed_at.is_(None))
             statement = statement.order_by(place.id)
-            return statement.with_for_update() if lock else statement
+            # NO KEY UPDATE: whoever points at the row holds a key share of it, and must not wait
+            return statement.with_for_update(key_share=True) if lock else statement
 
         return self._statement(("load", entity, size, removed, lock), build)
 

@@ -62,10 +62,10 @@ def check_references(
     ]
     if not fresh:
         return []
-    known = _known(unit, fresh, record)
+    known = _known(unit, fresh, record, relations)
     problems = []
     for found in fresh:
-        if found.id not in known.get(found.target, frozenset()):
+        if found.id not in known[found.target]:
             code = {USER: "R211", DEPARTMENT: "R211", FILE: "R212"}.get(found.target, "R204")
             problems.append(Problem(code, {"field": found.field.title}, found.pointer))
         elif found.field.reference and found.field.reference.where:
@@ -74,13 +74,17 @@ def check_references(
 
 
 def _known(
-    unit: Unit, fresh: Iterable[Pointing], record: Mapping[str, Any]
-) -> dict[str, frozenset[int]]:
-    """Which of the ids are there for the actor, by target."""
+    unit: Unit, fresh: Iterable[Pointing], record: Mapping[str, Any], relations: Relations
+) -> Mapping[str, set[int]]:
+    """Which of the ids are there for the actor, by target; asked once for many records."""
     wanted: dict[str, set[int]] = {}
     for found in fresh:
         wanted.setdefault(found.target, set()).add(found.id)
-    return {target: _there(unit, target, ids, record) for target, ids in wanted.items()}
+    for target, ids in wanted.items():
+        known = relations.known.setdefault(target, set())
+        if missing := ids - known:
+            known |= _there(unit, target, missing, record)
+    return relations.known
 
 
 def _there(unit: Unit, target: str, ids: set[int], record: Mapping[str, Any]) -> frozenset[int]:

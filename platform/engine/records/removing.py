@@ -45,9 +45,7 @@ def links_to(model: Model, entity: str) -> Iterator[Link]:
                     yield Link(other, inner, field)
 
 
-def remove(
-    unit: Unit, entity: str, id: int, version: int | None, *, comment: str = ""
-) -> None:
+def remove(unit: Unit, entity: str, id: int, version: int | None, *, comment: str = "") -> None:
     """Put a record into the recycle bin.
 
     Raises: NotFound, Forbidden, MissingVersion, Stale, Conflict while others refer to it.
@@ -75,7 +73,7 @@ class _Removal:
         """Remove one record; `above` are those it goes with."""
         above |= {(entity.name, old["id"])}
         for link in links_to(self.unit.app.model, entity.name):
-            self._link(link, entity, old, above)
+            self._link(link, old, above)
         if not mark(self.unit, entity.name, old, self.unit.now):
             raise stale(self.unit, entity.name, old["id"])
         note(self.unit, entity.name, old["id"], old["version"] + 1, "remove", {}, self.comment)
@@ -83,10 +81,12 @@ class _Removal:
         flows.removed(self.unit, entity, old["id"])
         self.ripple.changed(entity.name, old, None)
 
-    def _link(
-        self, link: Link, entity: Entity, old: Record, above: frozenset[tuple[str, int]]
-    ) -> None:
-        ids = [id for id in referring(self.unit, link, old["id"]) if (link.entity.name, id) not in above]
+    def _link(self, link: Link, old: Record, above: frozenset[tuple[str, int]]) -> None:
+        ids = [
+            id
+            for id in referring(self.unit, link, old["id"])
+            if (link.entity.name, id) not in above
+        ]
         if not ids:
             return
         assert link.field.reference is not None
@@ -94,7 +94,10 @@ class _Removal:
         if rule == "restrict":
             raise self._refused(link, ids)
         for other in self.unit.app.reader.load_many(
-            self.unit.connection, link.entity.name, ids, lock=self.unit.app.database.kind != "sqlite"
+            self.unit.connection,
+            link.entity.name,
+            ids,
+            lock=self.unit.app.database.kind != "sqlite",
         ):
             if rule == "cascade" and link.rows is None:
                 self.record(link.entity, other, above)
@@ -138,6 +141,7 @@ def referring(unit: Unit, link: Link, id: int) -> list[int]:
             return sa.select(place.id).where(pointing(place, link.field)).order_by(place.id)
         inner = place.lines[link.rows.name]
         target = sa.bindparam("target", type_=place.id.type)
+        tie: sa.ColumnElement[bool]
         if link.field.name in inner.links:
             pairs = inner.links[link.field.name]
             tie = inner.id.in_(sa.select(pairs.c.left_id).where(pairs.c.right_id == target))
@@ -161,16 +165,18 @@ def mark(unit: Unit, entity: str, record: Mapping[str, Any], at: datetime | None
     place = unit.app.tables.of(entity)
     statement = unit.app.statement(
         ("mark", entity),
-        lambda: sa.update(place.table)
-        .where(
-            place.id == sa.bindparam("id_", type_=place.id.type),
-            place.version == sa.bindparam("was", type_=sa.Integer()),
-        )
-        .values(
-            {
-                place.removed_at: sa.bindparam("at_", type_=place.removed_at.type),
-                place.version: place.version + 1,
-            }
+        lambda: (
+            sa.update(place.table)
+            .where(
+                place.id == sa.bindparam("id_", type_=place.id.type),
+                place.version == sa.bindparam("was", type_=sa.Integer()),
+            )
+            .values(
+                {
+                    place.removed_at: sa.bindparam("at_", type_=place.removed_at.type),
+                    place.version: place.version + 1,
+                }
+            )
         ),
     )
     values = {"id_": record["id"], "was": record["version"], "at_": at}
@@ -204,10 +210,10 @@ def _may_restore(unit: Unit, entity: Entity, id: int) -> None:
 def _bring_back(unit: Unit, entity: Entity, old: Record, ripple: Ripple) -> None:
     removed_at = old.pop("removed_at")
     for field in entity.fields.values():
-        if field.reference and not field.multiple and (target := old.get(field.name)):
-            if unit.app.reader.load(unit.connection, field.reference.to, target) is None:
-                problem = Problem("R209", {"field": field.title}, f"/{field.name}")
-                raise Conflict([problem])
+        if not field.reference or field.multiple or not (target := old.get(field.name)):
+            continue
+        if unit.app.reader.load(unit.connection, field.reference.to, target) is None:
+            raise Conflict([Problem("R209", {"field": field.title}, f"/{field.name}")])
     with guarded(unit):
         if not mark(unit, entity.name, old, None):
             raise NotFound

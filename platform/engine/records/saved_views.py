@@ -78,9 +78,7 @@ def star(unit: Unit, entity: str, id: int, *, on: bool) -> None:
     unit.connection.execute(sa.delete(_STAR).where(*_own_star(unit, entity, [id])))
     if on:
         unit.connection.execute(
-            sa.insert(_STAR).values(
-                user_id=unit.actor.id, entity=entity, record_id=id, at=unit.now
-            )
+            sa.insert(_STAR).values(user_id=unit.actor.id, entity=entity, record_id=id, at=unit.now)
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 from engine.storage import Database, raw
 
@@ -24,6 +25,10 @@ class Statement:
     __slots__ = ("_binds", "_dialect", "_named", "_readers", "_types", "names", "sql")
 
     def __init__(self, database: Database, statement: sa.Executable) -> None:
+        for part in visitors.iterate(statement):  # type: ignore[arg-type]
+            if isinstance(part, sa.BindParameter):
+                part.required = False  # the values come with each execution
+                part.literal_execute = part.expanding
         compiled = statement.compile(  # type: ignore[attr-defined]
             dialect=database.dialect,
             schema_translate_map={None: database.schema} if database.schema else None,

@@ -133,11 +133,7 @@ def stale(unit: Unit, entity: str, id: int) -> Stale:
         .order_by(table.c.id.desc())
         .limit(1)
     ).first()
-    by = (
-        names_of(unit, {USER: [last.by_id]}).label(USER, last.by_id)
-        if last and last.by_id
-        else ""
-    )
+    by = names_of(unit, {USER: [last.by_id]}).label(USER, last.by_id) if last and last.by_id else ""
     return Stale(now, by, last.at if last else None)
 
 

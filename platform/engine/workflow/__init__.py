@@ -16,7 +16,7 @@ from engine.workflow.instance import (
     to_json,
 )
 from engine.workflow.lint import check_chart, expressions_of
-from engine.workflow.step import begin, step
+from engine.workflow.step import begin, retime, step
 from engine.workflow.views import Card, Step, approval_card, progress
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "instance_from_json",
     "plain_expression",
     "progress",
+    "retime",
     "step",
     "to_json",
 ]

@@ -44,9 +44,9 @@ def _passes(case: Case, transition: Transition) -> bool:
     return case.test(transition.guard)
 
 
-def begin(case: Case) -> None:
-    """Enter the initial states."""
-    first = Transition(ROOT, "start", case.state(ROOT).initial)
+def begin(case: Case, at: str = "") -> None:
+    """Enter the initial states, or the state `at`."""
+    first = Transition(ROOT, "start", (at,) if at else case.state(ROOT).initial)
     microstep(case, [first], "start")
     macrostep(case)
 
@@ -157,6 +157,23 @@ def _arm(case: Case, state: str, rule: TimerRule) -> None:
             return
         due = _instant(case, found, rule.shift)
     case.arm(rule.name, state, due)
+
+
+def retime(case: Case) -> None:
+    """Set the timers of the active states that hang on a field anew; one that is gone because it
+    fired comes back only for an instant yet to come."""
+    for state in case.chart.in_order(case.active):
+        for rule in case.state(state).timers:
+            if rule.delay is not None or rule.every:
+                continue
+            known, found = case.timers.get(rule.name), case.value(rule.at)
+            due = None if found is None else _instant(case, found, rule.shift)
+            if due is None:
+                case.timers.pop(rule.name, None)
+            elif known is not None and known.due != due:
+                case.arm(rule.name, state, due, known.fired)
+            elif known is None and due > case.env.now:
+                case.arm(rule.name, state, due)
 
 
 def _instant(case: Case, found: Any, shift: int) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from engine.workflow import interpreter, tasks
 from engine.workflow.case import Case, Refused
@@ -11,14 +12,15 @@ from engine.workflow.env import Env, Event
 from engine.workflow.instance import Instance, Outcome
 
 
-def begin(chart: Chart, env: Env, event: Event | None = None) -> Outcome:
+def begin(chart: Chart, env: Env, event: Event | None = None, *, at: str = "") -> Outcome:
     """A new case, started by the actor, in its first stable configuration.
 
-    `event.data` is what expressions see as ``event`` (for instance ``chosen``, see `step`).
+    `event.data` is what expressions see as ``event`` (for instance ``chosen``, see `step`). `at`
+    begins in that state instead: for a record that was on its way before there was a case.
     """
     instance = Instance(chart.id, chart.version, chart.hash, env.actor)
     case = Case(chart, instance, event or Event("start"), env)
-    return _done(case, interpreter.begin)
+    return _done(case, partial(interpreter.begin, at=at))
 
 
 def step(chart: Chart, instance: Instance, event: Event, env: Env) -> Outcome:
@@ -27,6 +29,11 @@ def step(chart: Chart, instance: Instance, event: Event, env: Env) -> Outcome:
     ``event.data["chosen"]``, {state: [ids]}, names the people that a ``chosenBy`` asks for.
     """
     return _done(Case(chart, instance, event, env), _dispatch)
+
+
+def retime(chart: Chart, instance: Instance, env: Env) -> Outcome:
+    """The timers of a case whose record was changed: those that hang on a field move along."""
+    return _done(Case(chart, instance, Event(""), env), interpreter.retime)
 
 
 def _done(case: Case, action: Callable[[Case], None]) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,8 +53,3 @@ def test_the_reference_names_every_keyword() -> None:
 def test_the_reference_is_a_pure_function() -> None:
     assert reference_markdown(SCHEMAS) == reference_markdown(SCHEMAS)
     assert reference_markdown({}) == "# Definition format\n"
-
-
-def test_the_page_in_the_documentation_is_this_one() -> None:
-    page = Path(__file__).parents[3] / "docs" / "reference" / "definitions.md"
-    assert page.read_text(encoding="utf-8") == reference_markdown(SCHEMAS)

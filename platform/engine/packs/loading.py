@@ -1,0 +1,170 @@
+"""Writing sample data into a company, through the same door as everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from engine.packs.samples import (
+    Act,
+    Draft,
+    Link,
+    Person,
+    SampleError,
+    departments,
+    employees,
+    generate,
+)
+from engine.problems import text
+from engine.records import flows, people, writing
+from engine.records.actor import SYSTEM
+from engine.records.company import Company
+from engine.records.storing import Saving, store_new
+from engine.records.unit import Unit
+from engine.tables import system
+
+SLICE: Final = 500  # records written by one statement
+
+
+def load_samples(
+    company: Company,
+    spec: Mapping[str, Any],
+    *,
+    now: datetime | None = None,
+    password_hash: str | None = None,
+) -> Mapping[str, int]:
+    """Fills a published, empty company: people first, then records, then what happened to them.
+
+    All of it is one transaction. Returns how many records of each entity were made.
+    Raises: SampleError when the specification makes a record that the company refuses.
+    """
+    moment = now or datetime.now(UTC)
+    with company.unit(SYSTEM, write=True, now=moment, source="command") as unit:
+        run = _Loading(unit)
+        run.people(spec, password_hash)
+        drafts = list(generate(spec, unit.app.model, int(spec.get("seed", 1)), unit.today))
+        for _, group in groupby(drafts, key=lambda draft: draft.group):
+            run.write(list(group))
+        for draft in drafts:
+            for act in draft.after:
+                run.act(draft, act)
+        return run.counts
+
+
+@dataclass
+class _Loading:
+    """One filling of one company."""
+
+    unit: Unit
+    users: dict[str, int] = field(default_factory=dict)  # login -> id
+    records: dict[int, int] = field(default_factory=dict)  # number of a draft -> id
+    counts: dict[str, int] = field(default_factory=dict)
+    units: dict[int, Unit] = field(default_factory=dict)
+
+    def people(self, spec: Mapping[str, Any], password_hash: str | None) -> None:
+        """Departments and users, superiors before those below them."""
+        unit, places = self.unit, dict[str, int]()
+        for one in departments(spec):
+            places[one.key] = people.create_department(
+                unit, one.title, places.get(one.parent), key=one.key
+            )
+        for who in employees(spec):
+            self.users[who.login] = people.create_user(
+                unit,
+                who.login,
+                who.name,
+                roles=who.roles,
+                department=places.get(who.department),
+                password_hash=password_hash,
+            )
+        for who in employees(spec):
+            if who.manager:
+                people.change_user(unit, self.users[who.login], manager_id=self.users[who.manager])
+
+    def as_user(self, id: int) -> Unit:
+        """The same transaction in the hands of somebody else."""
+        if id not in self.units:
+            actor = people.actor_of(self.unit.connection, id, self.unit.app.model)
+            self.units[id] = replace(self.unit, actor=actor or SYSTEM)
+        return self.units[id]
+
+    # --- records -------------------------------------------------------------------------------
+    def write(self, drafts: Sequence[Draft]) -> None:
+        """The records of one group, those of one maker together."""
+        makers = sorted(drafts, key=lambda draft: draft.maker.login if draft.maker else "")
+        for maker, some in groupby(makers, key=lambda draft: draft.maker):
+            unit = self.as_user(self.users[maker.login]) if maker else self.unit
+            for part in _slices(list(some)):
+                savings = [self._saving(draft) for draft in part]
+                store_new(unit, savings)
+                for draft, saving in zip(part, savings, strict=True):
+                    self.records[draft.number] = saving.new["id"]
+                    flows.started(unit, saving.entity, saving.new)
+        self.counts[drafts[0].entity] = self.counts.get(drafts[0].entity, 0) + len(drafts)
+
+    def _saving(self, draft: Draft) -> Saving:
+        values = {name: self._plain(value) for name, value in draft.values.items()}
+        saving = writing.draft(self.unit, draft.entity, values)
+        writing.check(self.unit, saving)
+        if saving.errors:
+            said = "; ".join(f"{one.pointer} {text(one, 'en')}" for one in saving.errors)
+            raise SampleError(draft.group, said)
+        return saving
+
+    def _plain(self, value: Any) -> Any:
+        """Links and people as ids."""
+        match value:
+            case Link(draft=number):
+                return self.records[number]
+            case Person(login=login):
+                return self.users[login]
+            case list():
+                return [self._plain(one) for one in value]
+            case dict():
+                return {key: self._plain(one) for key, one in value.items()}
+        return value
+
+    # --- what happens to them ------------------------------------------------------------------
+    def act(self, draft: Draft, act: Act) -> None:
+        """One event, or the decisions of those who hold a task."""
+        id = self.records[draft.number]
+        data = {name: self._plain(value) for name, value in act.data.items()}
+        if act.by is None:
+            for _ in range(act.times):
+                if not self._decide(draft.entity, id, act.event, data):
+                    break
+            return
+        unit = self.as_user(self.users[act.by.login])
+        if act.values:
+            before = writing.current(unit, draft.entity, id, "write")
+            values = {name: self._plain(value) for name, value in act.values.items()}
+            writing.change(unit, draft.entity, id, values, before["version"])
+        flows.fire(unit, draft.entity, id, act.event, data)
+
+    def _decide(self, entity: str, id: int, event: str, data: Mapping[str, Any]) -> bool:
+        """The oldest open task of the record is decided by whoever holds it."""
+        found = next(self._open_tasks(entity, id), None)
+        if found is None:
+            return False
+        number, user = found
+        flows.fire(self.as_user(user), entity, id, event, data, task=number)
+        return True
+
+    def _open_tasks(self, entity: str, id: int) -> Iterator[tuple[int, int]]:
+        table = system.WF_TASK
+        rows = self.unit.connection.execute(
+            sa.select(table.c.number, table.c.assignee_id)
+            .where(table.c.entity == entity, table.c.record_id == id, table.c.status == "open")
+            .where(table.c.assignee_id.is_not(None))
+            .order_by(table.c.id)
+        )
+        return ((row.number, row.assignee_id) for row in rows.all())
+
+
+def _slices(drafts: Sequence[Draft]) -> Iterable[Sequence[Draft]]:
+    return (drafts[start : start + SLICE] for start in range(0, len(drafts), SLICE))

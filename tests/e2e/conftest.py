@@ -1,0 +1,141 @@
+"""A real server, a real browser: fixtures of the journeys.
+
+Every page that a journey opens is watched: a console error, a refused script or style, or a
+response above 499 fails the test that caused it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from dougong.app import create_app
+from dougong.installation import Installation, Listing, packs_roots
+from dougong.settings import load_settings
+from dougong.setup import create_company, make_login_link
+from dougong.startup import start_plugins
+from engine.packs import load_company
+from engine.records.people import change_department, create_department, create_user
+from engine.records.unit import SYSTEM
+
+COMPANIES = {"hotel": "hotel", "school": "training_school", "military": "military_supplier"}
+DESK, PHONE = (1360, 850), (390, 844)
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PEOPLE = {
+    "li": ("李销售", ["sales"]),
+    "wang": ("王经理", ["sales", "manager"]),
+    "zhao": ("赵财务", ["finance"]),
+    "sun": ("孙法务", ["legal"]),
+    "qian": ("钱总", ["general_manager"]),
+    "zhou": ("周客服", ["service"]),
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """The server under test."""
+
+    base: str
+    installation: Installation
+    folder: Path
+
+    def link(self, company: str, login: str) -> str:
+        """A fresh one-time login link."""
+        found = self.installation.company(company)
+        assert found is not None
+        return make_login_link(self.installation, found, login, "login", self.base)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Three companies with a few people each, served on a free port."""
+    folder = tmp_path_factory.mktemp("site")
+    installation = Installation(load_settings(folder))
+    start_plugins()
+    for key, pack in COMPANIES.items():
+        _company(installation, key, pack)
+    server = make_server("127.0.0.1", 0, create_app(installation), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield Site(f"http://127.0.0.1:{server.server_port}", installation, folder)
+    server.shutdown()
+    thread.join()
+    installation.close()
+
+
+def _company(installation: Installation, key: str, pack: str) -> None:
+    model, sources, problems = load_company(packs_roots(), pack)
+    assert model is not None, problems
+    company = create_company(installation, Listing(key, "", pack), sources)
+    known = company.current.model.roles
+    with company.unit(SYSTEM, write=True, source="test") as unit:
+        department = create_department(unit, "业务部")
+        ids = {
+            login: create_user(
+                unit, login, name, roles=[r for r in roles if r in known], department=department
+            )
+            for login, (name, roles) in PEOPLE.items()
+        }
+        change_department(unit, department, name="业务部", parent=None, manager=ids["wang"])
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; its absence is a failure."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "Chromium is missing: install the package chromium"
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=[*FLAGS, "--lang=zh-CN"])
+        yield found
+        found.close()
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(site: Site, browser: Browser) -> Iterator[Visit]:
+    """``visit("hotel", "li", phone=True, language="en")``: a page of somebody who has just logged
+    in. The same person on the same device stays one context per test."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(
+        company: str, login: str, *, phone: bool = False, language: str = "zh-CN"
+    ) -> Page:
+        width, height = PHONE if phone else DESK
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            device_scale_factor=2 if phone else 1,
+            is_mobile=phone,
+            has_touch=phone,
+            locale=language,
+            timezone_id="Asia/Shanghai",
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: m.type == "error" and complaints.append(m.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("response", lambda r: r.status >= 500 and complaints.append(f"{r.status} {r.url}"))
+        page.goto(site.link(company, login))
+        page.get_by_role("button").first.click()
+        page.wait_for_url(f"**/{company}/")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    # a refused form is meant to be refused: the browser logs it, we do not mind
+    expected = ("status of 422", "status of 409", "status of 404", "status of 403")
+    assert [text for text in complaints if not any(code in text for code in expected)] == []
