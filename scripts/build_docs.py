@@ -225,7 +225,8 @@ def commands() -> str:
     from dougong.commands import cli
 
     lines: list[str] = []
-    with click.Context(cli, info_name="dougong", terminal_width=96, max_content_width=96) as above:
+    shape: dict[str, Any] = {"terminal_width": 96, "max_content_width": 96, **cli.context_settings}
+    with click.Context(cli, info_name="dougong", **shape) as above:
         for name, command in cli.commands.items():
             inner = click.Context(command, info_name=name, parent=above)
             lines += [f"## dougong {name}", "", "```text", command.get_help(inner), "```", ""]

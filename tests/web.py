@@ -1,4 +1,4 @@
-"""A small company served by the application, with people who log in: for tests of pages and the API."""
+"""A small company served by the application, and browsers of its people: for tests of pages."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _words(status: int, error: HTTPException) -> str:
             return str(error.name)
 
 
-def _unknown(error: Exception) -> Response:
+def _unknown(_error: Exception) -> Response:
     """Ours to mend: the log has the traceback under the number the person is shown."""
     reference = secrets.token_hex(4)
     log.exception("request failed, reference %s", reference)

@@ -13,24 +13,17 @@ from decimal import Decimal
 from typing import Any, Final
 
 from babel.dates import format_date, format_datetime, format_timedelta
-from flask import url_for
 from flask_babel import gettext
 
-from dougong.i18n import language
 from engine.definitions.model import Entity, Field, text_of
 from engine.fields import DEPARTMENT, USER, Cell, Names, bind
 from engine.fields.relations import LinesType
 from engine.forms import Section, Tab
-from engine.records.failures import NotFound
-from engine.records.flows import InboxTask
+from engine.records.flows import Happened
 from engine.records.history import Entry
-from engine.records.labels import names_for, names_of, worded
-from engine.records.reading import read
-from engine.records.unit import Unit
 from engine.records.views import Masked
-from engine.workflow import Card, Chart, EventRow
+from engine.workflow import Card
 from engine.workflow import Step as FlowStep
-from engine.workflow.commands import TITLES
 from engine.workflow.views import Person as Signer
 from engine.workflow.views import RoundView
 
@@ -432,43 +425,18 @@ def of_history(reader: Reader, entry: Entry) -> Happening:
     return happened(reader, entry.at, kind, who, words[kind], changes=changes, comment=comment)
 
 
-def of_flow(reader: Reader, chart: Chart, rows: Sequence[EventRow]) -> list[Happening]:
-    """What people (and due dates) did in a case. What a step set off by itself belongs to it: only
-    where the case stood afterwards is told."""
-    last = {row.cause: row for row in rows}
-    found = []
-    for row in rows:
-        if row.cause != row.sequence or row.type.startswith(("done.", "error.")):
-            continue
-        end = last[row.cause]
-        title = _event_title(reader, chart, row.type)
-        if end.after != row.before and (state := _state_title(reader, chart, end.after)):
-            title = f"{title} → {state}"
-        who = reader.user(row.actor)
-        if row.on_behalf_of:
-            other = reader.user(row.on_behalf_of)
-            who = gettext("%(name)s for %(other)s", name=who, other=other)
-        kind = "approval" if row.type.startswith("task.") else "flow"
-        found.append(happened(reader, row.at, kind, who, title, comment=row.comment))
-    return found
-
-
-def _event_title(reader: Reader, chart: Chart, event: str) -> str:
-    if event == "start":
-        return gettext("began")
-    if event.startswith("after."):
-        return gettext("time is up")
-    arrows = (arrow for state in chart.states.values() for arrow in state.transitions)
-    own = next((arrow.title for arrow in arrows if arrow.event == event and arrow.title), None)
-    return text_of(own or TITLES.get(event, {"": event}), reader.language)
-
-
-def _state_title(reader: Reader, chart: Chart, active: Iterable[str]) -> str:
-    """Where the case stands, in the words of the state field."""
-    known = [name for name in active if name in chart.states]
-    return "、".join(
-        text_of(chart.states[name].title, reader.language) or name for name in known[:2]
-    )
+def of_flow(reader: Reader, event: Happened) -> Happening:
+    """A step of the record's case: what was done, and where that led."""
+    title = text_of(event.title, reader.language)
+    if event.moved and event.after:
+        joint = "、" if reader.language.startswith("zh") else ", "
+        title += f" → {joint.join(text_of(state, reader.language) for state in event.after)}"
+    who = reader.user(event.actor)
+    if event.on_behalf_of:
+        other = reader.user(event.on_behalf_of)
+        who = gettext("%(name)s for %(other)s", name=who, other=other)
+    kind = "approval" if event.kind == "decision" else "flow"
+    return happened(reader, event.at, kind, who, title, comment=event.comment)
 
 
 def changed(reader: Reader, entry: Entry) -> list[Changed]:
@@ -485,106 +453,3 @@ def changed(reader: Reader, entry: Entry) -> list[Changed]:
             )
         found.append(Changed(reader.title(change.field), *texts))
     return found
-
-
-# --- the inbox ---------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class InboxFact:
-    """A value worth knowing before one decides."""
-
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class InboxItem:
-    """One line of the inbox; see ``approvals.html``."""
-
-    id: int
-    version: int
-    title: str
-    href: str
-    entity: str
-    step: str
-    applicant: str
-    waiting: str
-    overdue: bool
-    facts: Sequence[InboxFact]
-    amount: str
-    state: str
-    state_color: str
-    open: bool
-    comment: str
-
-
-INBOX_FACTS: Final = 4
-_STATUS_COLORS: Final = {"approved": "green", "rejected": "red", "returned": "orange"}
-
-
-def inbox_item(unit: Unit, task: InboxTask) -> InboxItem:
-    """A task with the record it is about, as far as the reader may see that."""
-    language_, definition = language(), unit.app.model.entities[task.entity]
-    try:
-        record = read(unit, task.entity, task.record)
-    except NotFound:  # somebody may be asked about a record that is not his to read
-        record = {"id": task.record, "version": 0}
-    names = names_for(unit, definition, [record])
-    people = names_of(unit, {USER: [task.starter] if task.starter else []})
-    reader = Reader(language_, names, unit.now)
-    facts, amount = _inbox_facts(reader, definition, record)
-    opened = task.status == "open"
-    moment = task.opened_at if opened else task.decided_at
-    return InboxItem(
-        id=task.id,
-        version=record["version"],
-        title=worded(definition, record, language_, names),
-        href=url_for("records.show", entity=task.entity, id=task.record),
-        entity=text_of(definition.title, language_),
-        step=text_of(task.state_title, language_),
-        applicant=replace(reader, names=people).user(task.starter),
-        waiting=_waiting(moment, unit.now, language_, opened=opened),
-        overdue=opened and task.due_at is not None and task.due_at < unit.now,
-        facts=facts,
-        amount=amount,
-        state=_status_words().get(task.status, ""),
-        state_color=_STATUS_COLORS.get(task.status, ""),
-        open=opened,
-        comment=task.comment,
-    )
-
-
-def _inbox_facts(
-    reader: Reader, entity: Entity, record: Mapping[str, Any]
-) -> tuple[list[InboxFact], str]:
-    """The list's columns that are not part of the name already, and the first amount."""
-    found: list[InboxFact] = []
-    amount = ""
-    flow_fields = set(entity.label_fields)
-    for name in entity.list.columns:
-        if name in flow_fields or record.get(name) in (None, "", []):
-            continue
-        field = entity.fields[name]
-        text = plain(field, record[name], reader.language, reader.names)
-        if field.type == "money" and not amount:
-            amount = text
-        elif len(found) < INBOX_FACTS and field.rows is None:
-            found.append(InboxFact(reader.title(field), text))
-    return found, amount
-
-
-def _waiting(moment: datetime | None, now: datetime, language: str, *, opened: bool) -> str:
-    if moment is None:
-        return ""
-    if not opened:
-        return ago(moment, now, language)
-    return gettext("waiting for %(time)s", time=lasting(moment, now, language))
-
-
-def _status_words() -> dict[str, str]:
-    return {
-        "approved": gettext("Approved"),
-        "rejected": gettext("Rejected"),
-        "returned": gettext("Sent back"),
-        "cancelled": gettext("not needed"),
-        "open": gettext("In approval"),
-    }

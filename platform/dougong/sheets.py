@@ -17,6 +17,7 @@ from werkzeug.datastructures import MultiDict
 
 from dougong.i18n import language
 from engine.definitions.model import MISSING, Entity, Field
+from engine.expressions import dependencies, parse
 from engine.fields import BadValue, Names, bind
 from engine.forms import (
     FormView,
@@ -234,7 +235,8 @@ class Sheet:
     def _lookup(self, field: Field) -> tuple[str, str]:
         """Where a pointing field is searched, and where it is created."""
         path = _path(self.entity, field)
-        search = url_for("forms.lookup", entity=self.entity.name, field=path)
+        needs = sorted(needed(field))
+        search = url_for("forms.lookup", entity=self.entity.name, field=path, needs=needs)
         target = field.reference.to if field.reference else ""
         may = target in self.unit.app.model.entities and self.unit.access(target).may("create")
         return search, url_for("forms.quick", entity=target) if may else ""
@@ -358,6 +360,13 @@ def _told(sheet: Sheet, item: Item) -> dict[str, Any]:
             if not row.spare
         ]
     return told
+
+
+def needed(field: Field) -> frozenset[str]:
+    """The fields of the form that decide what `field` may point at (`x-ref.where`)."""
+    where = field.reference.where if field.reference else ""
+    paths = dependencies(parse(where)) if where else frozenset()
+    return frozenset(path[1] for path in paths if path[0] == "record" and len(path) > 1)
 
 
 def _path(entity: Entity, field: Field) -> str:

@@ -11,10 +11,11 @@ from engine.plugins import load_plugins
 
 
 def start_plugins(extra: Iterable[Path] = ()) -> None:
-    """Load the plugins of the shipped folder and of `extra` roots, once per process."""
-    _load(tuple(dict.fromkeys(root.resolve() / "plugins" for root in (*extra, *packs_roots()))))
+    """Load the plugins of the shipped folder and of `extra` roots, each folder once per process."""
+    for root in (*extra, *packs_roots()):
+        _load(root.resolve() / "plugins")
 
 
 @cache
-def _load(folders: tuple[Path, ...]) -> None:
-    load_plugins(folder for folder in folders if folder.is_dir())
+def _load(folder: Path) -> None:
+    load_plugins([folder] if folder.is_dir() else [])

@@ -15,10 +15,11 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 _STEP = re.compile(
-    r"(?P<verb>Save as|Add to)\s`(?P<path>[^`\n]+)`:\n\n```\w+\n(?P<text>.*?)```"
+    r"(?P<verb>Save as|Add to|保存为|加到)\s`(?P<path>[^`\n]+)`[:：]\n\n```\w+\n(?P<text>.*?)```"
     r"|```console\n(?P<console>.*?)```",
     re.DOTALL,
 )
+_ADD = ("Add to", "加到")
 _COMMAND = re.compile(r"^\$ (?P<line>.+)\n(?P<shown>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
@@ -68,7 +69,7 @@ def steps(path: Path) -> list[File | Command]:
 def _steps(text: str) -> Iterator[File | Command]:
     for found in _STEP.finditer(text):
         if found["verb"]:
-            yield File(found["path"], found["text"], found["verb"] == "Add to")
+            yield File(found["path"], found["text"], found["verb"] in _ADD)
         else:
             for line in _COMMAND.finditer(found["console"]):
                 yield Command(line["line"], line["shown"])

@@ -19,6 +19,7 @@ from engine.records.company import Company
 from engine.records.publish import publish
 from engine.records.unit import Unit
 from engine.storage import Database
+from engine.tables import system
 
 ENTITY = "https://dougong.dev/schema/entity-1.json"
 
@@ -311,7 +312,7 @@ class World:
         total = hashlib.sha256()
         with self.company.database.read() as connection:
             tables = [*self.company.current.tables.metadata.sorted_tables]
-            tables += [t for t in people.system.METADATA.sorted_tables if t.name != "dg_id_block"]
+            tables += [t for t in system.METADATA.sorted_tables if t.name != "dg_id_block"]
             for table in tables:
                 for row in connection.execute(sa.select(table).order_by(*table.primary_key)):
                     total.update(repr(tuple(row)).encode())

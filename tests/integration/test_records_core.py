@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -40,10 +41,10 @@ def listed(world: World, who: str, args: str = "", entity: str = "customer") -> 
         assert problems == []
         page = reading.find(unit, query)
         assert reading.count(unit, query).number == len(page.rows)
-        return [row.get("name") or row.get("title") for row in page.rows]
+        return [str(row.get("name") or row.get("title")) for row in page.rows]
 
 
-# --- creating and reading ------------------------------------------------------------------------
+# --- creating and reading ----------------------------------------------------------------------
 def test_a_record_comes_back_as_it_went_in(world: World) -> None:
     made = world.create(
         "root",
@@ -124,7 +125,7 @@ def test_deep_input_is_refused(world: World) -> None:
     assert codes(refused) == [("R210", "/tags")]
 
 
-# --- changing ------------------------------------------------------------------------------------
+# --- changing ----------------------------------------------------------------------------------
 def test_a_change_needs_the_present_version(world: World) -> None:
     made = world.create("root", "customer", name="恒泰信")
     with world.write("root") as unit, pytest.raises(MissingVersion):
@@ -186,7 +187,7 @@ def test_history_tells_what_changed(world: World) -> None:
     assert second.action == "create"
 
 
-# --- access --------------------------------------------------------------------------------------
+# --- access ------------------------------------------------------------------------------------
 def test_invisible_is_as_if_it_were_not_there(world: World) -> None:
     made = world.create("root", "customer", name="恒泰信", owner=world.actors["bob"].id)
     refusals = []
@@ -275,7 +276,7 @@ def test_what_is_refused_changes_nothing(world: World) -> None:
     assert world.digest() == before
 
 
-# --- references ----------------------------------------------------------------------------------
+# --- references --------------------------------------------------------------------------------
 def test_references_must_be_there_and_be_seen(world: World) -> None:
     hidden = world.create("root", "customer", name="hidden", owner=world.actors["bob"].id)
     problems = []
@@ -312,7 +313,7 @@ def test_labels_only_of_what_may_be_seen(world: World) -> None:
     assert page.names.label("customer", hidden["id"]) == f"#{hidden['id']}"
 
 
-# --- computed values -----------------------------------------------------------------------------
+# --- computed values ---------------------------------------------------------------------------
 def test_sums_follow_their_sources_exactly(world: World) -> None:
     one = world.create("root", "customer", name="one", level="B")
     two = world.create("root", "customer", name="two")
@@ -351,7 +352,7 @@ def test_sums_follow_their_sources_exactly(world: World) -> None:
         assert reading.total(unit, query, "signed") == Decimal("0.70")
 
 
-# --- unique keys and the recycle bin ---------------------------------------------------------------
+# --- unique keys and the recycle bin -----------------------------------------------------------
 def test_unique_values_name_their_field(world: World) -> None:
     made = world.create("root", "customer", name="one", tax_id="AB1")
     with pytest.raises(Invalid) as refused:
@@ -392,7 +393,7 @@ def test_removing_honours_who_points_here(world: World) -> None:
     assert world.get("root", "note", note["id"])["customer"] == made["id"]
 
 
-# --- lists ---------------------------------------------------------------------------------------
+# --- lists -------------------------------------------------------------------------------------
 def test_filters_search_and_paging(world: World) -> None:
     with world.write("root") as unit:
         rows = [
@@ -426,23 +427,17 @@ def paged(world: World, args: str) -> list[int]:
         assert problems == []
         pages = [reading.find(unit, query)]
         while (after := pages[-1].after) is not None:
-            pages.append(reading.find(unit, _at(query, after=after)))
+            pages.append(reading.find(unit, replace(query, after=after)))
         back = [pages[-1]]
         while (before := back[-1].before) is not None:
-            back.append(reading.find(unit, _at(query, before=before)))
+            back.append(reading.find(unit, replace(query, before=before)))
     ids = [row["id"] for page in pages for row in page.rows]
     assert len(set(ids)) == len(ids) == 120
     assert [row["id"] for page in reversed(back) for row in page.rows] == ids
     return ids
 
 
-def _at(query: object, **more: object) -> object:
-    from dataclasses import replace
-
-    return replace(query, **more)  # type: ignore[type-var]
-
-
-# --- many at once ----------------------------------------------------------------------------------
+# --- many at once ------------------------------------------------------------------------------
 def test_bulk_tells_each_record_its_own(world: World) -> None:
     with world.write("root") as unit:
         outcomes = bulk.create_many(
@@ -462,12 +457,16 @@ def test_bulk_tells_each_record_its_own(world: World) -> None:
 
 
 def test_numbers_are_given_once_and_without_gaps(world: World) -> None:
+    def lose() -> None:
+        with world.write("root") as unit:
+            writing.create(unit, "customer", {"name": "lost"})
+            writing.create(unit, "customer", {"name": "x"})
+
     def make(at: int) -> None:
         for step in range(5):
             world.create("root", "customer", name=f"n{at}-{step}")
-            with pytest.raises(Invalid), world.write("root") as unit:
-                writing.create(unit, "customer", {"name": "lost"})
-                writing.create(unit, "customer", {"name": "x"})
+            with pytest.raises(Invalid):
+                lose()
 
     threads = [threading.Thread(target=make, args=(at,)) for at in range(8)]
     for thread in threads:

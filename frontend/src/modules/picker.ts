@@ -9,6 +9,19 @@ export interface Found {
 
 let counter = 0;
 
+/** The address of a search; what may be chosen can hang on other fields, which it then tells. */
+export function lookup(address: string, text: string, form: HTMLFormElement | null): string {
+  const [path = "", query = ""] = address.split("?");
+  const args = new URLSearchParams(query);
+  args.set("q", text);
+  for (const name of args.getAll("needs")) {
+    const entry = form?.elements.namedItem(`f_${name}`);
+    if (entry instanceof HTMLSelectElement || entry instanceof HTMLInputElement)
+      args.set(`f_${name}`, entry.value);
+  }
+  return `${path}?${args}`;
+}
+
 /** A select that points at records becomes a searching combobox; the select keeps the value. */
 export function picker(box: HTMLElement): void {
   const select = box.querySelector("select");
@@ -153,9 +166,8 @@ export function picker(box: HTMLElement): void {
     running?.abort();
     running = new AbortController();
     const text = many || input.value !== (chosen()[0]?.text ?? "") ? input.value.trim() : "";
-    const glue = box.dataset.lookup?.includes("?") ? "&" : "?";
     try {
-      const answer = await send(`${box.dataset.lookup}${glue}q=${encodeURIComponent(text)}`, {
+      const answer = await send(lookup(box.dataset.lookup ?? "", text, select.form), {
         signal: running.signal,
       });
       const body: { items?: Found[] } = answer.ok ? await answer.json() : {};

@@ -38,13 +38,16 @@ from dougong.shell import shell
 from engine.definitions.model import Entity, text_of
 from engine.fields import bind
 from engine.fields.regions import children
+from engine.forms.build import PREFIX
 from engine.problems import Problem
-from engine.records import files, writing as records
+from engine.records import files, once
+from engine.records import writing as records
 from engine.records.drafts import Draft, draft_of, drop_draft, keep_draft
 from engine.records.failures import Invalid, Stale
 from engine.records.history import history
 from engine.records.labels import label_of, names_for
 from engine.records.lookups import lookup as look_up
+from engine.records.reading import Record, read
 from engine.records.unit import Unit
 
 blueprint = Blueprint("forms", __name__, url_prefix="/<company>/e")
@@ -74,8 +77,7 @@ def create(entity: str) -> Response:
     posted = _posted(entity)
     try:
         with writing() as unit:
-            sheet = Sheet(unit, entity, posted=posted)
-            record = records.create(unit, entity, sheet.raw(), zone=unit.zone)
+            record = _create(unit, entity, posted)
             drop_draft(unit, entity, None)
             title = label_of(unit, entity, record)
     except Invalid as invalid:
@@ -85,6 +87,17 @@ def create(entity: str) -> Response:
     if request.form.get("then") == "new":
         return go(url_for("forms.new", entity=entity))
     return go(url_for("records.show", entity=entity, id=record["id"]))
+
+
+def _create(unit: Unit, entity: str, posted: Posted) -> Record:
+    """The record of a posted form: a new one, or the one that this very form has made before."""
+    token = request.form.get("token", "")
+    if token and (made := once.claim(unit, token, entity)):
+        return read(unit, entity, made)
+    record = records.create(unit, entity, Sheet(unit, entity, posted=posted).raw(), zone=unit.zone)
+    if token:
+        once.settle(unit, token, record["id"])
+    return record
 
 
 # --- change ------------------------------------------------------------------------------------
@@ -217,7 +230,7 @@ def _posted(entity: str) -> Posted:
             field = field_of(unit.entity(entity), name)
             if field is None or field.type not in ("file", "image"):
                 abort(400)
-            id = str(files.store_file(unit, upload.filename or "", upload.stream).id)
+            id = str(files.store_upload(unit, upload.filename or "", upload.stream, field=field))
             if bind(field).many:
                 posted.add(name, id)
             else:
@@ -288,7 +301,10 @@ def lookup(entity: str, field: str) -> Response:
         inside = children(request.args["parent"])
         return jsonify(items=[{"value": place.code, "label": place.name} for place in inside])
     with reading() as unit:
-        found = look_up(unit, entity, field, request.args.get("q", ""))
+        needs = request.args.getlist("needs")
+        given = {name: request.args.get(PREFIX + name, "") for name in needs}
+        record = prefilled(unit, entity, given)
+        found = look_up(unit, entity, field, request.args.get("q", ""), record=record)
         return jsonify(
             items=[{"value": one.id, "label": one.label, "hint": one.note} for one in found]
         )

@@ -9,7 +9,8 @@ from flask import Blueprint, Response, current_app, redirect, render_template, u
 from flask_babel import gettext
 
 from dougong.i18n import language
-from dougong.present import ago, inbox_item
+from dougong.inbox import inbox_item
+from dougong.present import ago
 from dougong.routing import login_required, reading
 from dougong.shell import shell
 from engine.definitions.model import Card, text_of
@@ -60,6 +61,7 @@ def index() -> str:
     """To-dos, numbers and what was open lately."""
     with reading() as unit:
         tasks = my_tasks(unit, size=TODOS + 1)
+        figures = filter(None, (_figure(unit, card) for card in unit.app.model.cards))
         return render_template(
             "home.html",
             shell=shell(unit),
@@ -67,7 +69,7 @@ def index() -> str:
             greeting=gettext("Hello, %(name)s", name=unit.actor.name),
             todos=[inbox_item(unit, task) for task in tasks[:TODOS]],
             todo_more=max(0, len(tasks) - TODOS),
-            cards=list(islice(filter(None, (_figure(unit, c) for c in unit.app.model.cards)), CARDS)),
+            cards=list(islice(figures, CARDS)),
             recent=[_recent(unit, found) for found in recent(unit, 8)],
         )
 

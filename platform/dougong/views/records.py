@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
@@ -31,9 +31,8 @@ from engine.records.failures import Failure, NotFound
 from engine.records.history import Entry, history, history_names
 from engine.records.labels import label_of, names_for, names_of
 from engine.records.related import Relation, relations_of
-from engine.records.storing import stale
 from engine.records.unit import Unit
-from engine.workflow import Command, compile_chart
+from engine.workflow import Command
 
 blueprint = Blueprint("records", __name__, url_prefix="/<company>/e/<entity>/<int:id>")
 
@@ -65,13 +64,8 @@ def fire(entity: str, id: int) -> Response:
     form = request.form
     try:
         with writing() as unit:
-            record = records.read(unit, entity, id)
-            if record["version"] != _version():
-                raise stale(unit, entity, id)
             said = form.get("comment", "").strip()[:2000]
-            flows.fire(
-                unit, entity, id, form.get("event", ""), {"comment": said} if said else None
-            )
+            flows.fire(unit, entity, id, form.get("event", ""), comment=said, version=_version())
     except Failure as failure:
         return _refused(failure, entity, id)
     flash(gettext("Done."), "success")
@@ -330,14 +324,7 @@ class _Page:
     @cached_property
     def people(self) -> Reader:
         """The reader with the names of everybody in the case."""
-        case = self.case
-        users: set[int] = set()
-        if case is not None:
-            for row in case.events:
-                users.update(one for one in (row.actor, row.on_behalf_of) if one)
-            for one in (person for round_ in case.card.rounds for person in round_.people):
-                users.update(id for id in (one.user, one.on_behalf_of, *one.candidates) if id)
-        return replace(self.reader, names=names_of(self.unit, {USER: users}))
+        return replace(self.reader, names=self.case.names) if self.case else self.reader
 
     def flow(self) -> dict[str, Any]:
         """Progress, what may be done now, and who decided what."""
@@ -367,7 +354,7 @@ class _Page:
         """The task that the reader may decide now."""
         for command in case.commands:
             if command.event == "task.approve" and command.task and command.task in case.tasks:
-                return present.Decidable(case.tasks[command.task], self.record["version"])
+                return present.Decidable(case.tasks[command.task], case.version)
         return None
 
     # --- what happened -------------------------------------------------------------------------
@@ -379,7 +366,7 @@ class _Page:
         if shown in ("", "changes"):
             lines += self._changes()
         if shown in ("", "flow"):
-            lines += self._steps()
+            lines += [present.of_flow(self.people, one) for one in self._events()]
         if shown in ("", "comments") and not self.removed:
             lines += self._comments()
         lines.sort(key=lambda line: line.moment, reverse=True)
@@ -430,11 +417,8 @@ class _Page:
         reader = replace(self.reader, names=history_names(self.unit, entries))
         return [present.of_history(reader, entry) for entry in entries]
 
-    def _steps(self) -> list[Happening]:
-        workflow = self.unit.app.workflow(self.entity.name)
-        if workflow is None or self.case is None:
-            return []
-        return present.of_flow(self.people, compile_chart(workflow), self.case.events)
+    def _events(self) -> Sequence[flows.Happened]:
+        return self.case.events if self.case else ()
 
     def _beside_the_flow(self, entry: Entry) -> Entry | None:
         """A history row less the state that the workflow set: its own line tells that."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
 from engine.access.predicates import Term
+from engine.expressions.tree import Call, walk
 
 Action = Literal["read", "write", "create", "delete", "export"]
 
@@ -58,6 +59,7 @@ class FieldAccess:
     write: Allowed
     create: Allowed
     mask: str = ""  # the kind of mask, "" for the type's own
+    columns: Mapping[str, FieldAccess] = field(default_factory=dict)  # of rows: the narrowed ones
 
     @property
     def level(self) -> Level:
@@ -91,9 +93,23 @@ class EntityAccess:
     def conditional(self) -> bool:
         """Whether what is seen depends on who looks, not on his roles alone."""
         seen = [self.actions["read"], self.actions["export"]]
-        for field in self.fields.values():
-            seen += [field.read, field.masked]
+        for cell in self.fields.values():
+            seen += [cell.read, cell.masked]
         return any(not isinstance(allowed.node, bool) for allowed in seen)
+
+    @property
+    def clocks(self) -> frozenset[str]:
+        """Which functions of time what is seen depends on: "today", "now", "age"."""
+        seen = [self.actions["read"], self.actions["export"]]
+        for cell in self.fields.values():
+            seen += [cell.read, cell.masked]
+        return frozenset(
+            part.function
+            for allowed in seen
+            if not isinstance(allowed.node, bool)
+            for part in walk(allowed.node)
+            if isinstance(part, Call) and part.function in {"today", "now", "age"}
+        )
 
     def level(self, name: str) -> Level:
         """The level of a field; HIDDEN for one that does not exist."""

@@ -8,6 +8,7 @@ from typing import Final, get_args
 from engine.access.compiled import NO, YES, Action, Allowed, EntityAccess, FieldAccess
 from engine.access.predicates import Term, all_of, any_of, term
 from engine.definitions.model import Entity, Field, Grant, Model
+from engine.expressions import ExpressionError, dependencies, parse
 
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 _NOTHING: Final = Grant()
@@ -29,7 +30,10 @@ def compile_access(model: Model, entity: Entity, roles: Iterable[str]) -> Entity
         roles=held,
         admin=False,
         actions={action: _row(grants, action) for action in ACTIONS},
-        fields={field.name: _field(field, grants) for field in entity.fields.values()},
+        fields={
+            field.name: _field(field, grants, _owns(entity, field, grants))
+            for field in entity.fields.values()
+        },
     )
 
 
@@ -72,8 +76,39 @@ def _said(grant: Grant, action: Action) -> Term:
     return all_of(term(grant.read or False), said)
 
 
-def _field(field: Field, grants: Mapping[str, Grant]) -> FieldAccess:
-    own = {role: field.access.get(role, _NOTHING) for role in grants}
+def _owns(entity: Entity, field: Field, grants: Mapping[str, Grant]) -> Mapping[str, Grant]:
+    """What the field's own definition says to each role. A formula that says nothing itself is
+    as hidden as the fields of the record that it is made of: else it would give them away."""
+    found: dict[str, Grant] = {}
+    for role in grants:
+        if role in field.access or not field.compute:
+            found[role] = field.access.get(role, _NOTHING)
+            continue
+        sources = [entity.fields[name] for name in _made_of(entity, field)]
+        terms = [_readable(source.access.get(role, _NOTHING)) for source in sources]
+        found[role] = _NOTHING if all_of(*terms) is True else Grant(read=False)
+    return found
+
+
+def _made_of(entity: Entity, field: Field) -> set[str]:
+    """The fields of the same record that a formula looks at, through other formulas too."""
+    found: set[str] = set()
+    waiting = [field]
+    while waiting:
+        compute = waiting.pop().compute
+        if compute is None:
+            continue
+        try:
+            paths = dependencies(parse(compute.expr))
+        except ExpressionError:
+            continue
+        for name in {path[0] for path in paths} & entity.fields.keys() - found:
+            found.add(name)
+            waiting.append(entity.fields[name])
+    return found
+
+
+def _field(field: Field, grants: Mapping[str, Grant], own: Mapping[str, Grant]) -> FieldAccess:
     read = [(role, _said(grants[role], "read"), _readable(own[role])) for role in grants]
     masked: list[tuple[str, Term, Term]] = [
         (role, _said(grants[role], "read"), bool(own[role].mask)) for role in grants
@@ -88,7 +123,34 @@ def _field(field: Field, grants: Mapping[str, Grant]) -> FieldAccess:
         write=_cell(write) if open_ else NO,
         create=_cell(create) if open_ else NO,
         mask=next((grant.mask for grant in own.values() if grant.mask), ""),
+        columns=_columns(field.rows, grants) if field.rows is not None else {},
     )
+
+
+def _columns(rows: Entity, grants: Mapping[str, Grant]) -> dict[str, FieldAccess]:
+    """The columns of rows that are narrowed. A row has no owner to ask: what depends on anything
+    but the role is a no."""
+    found = {}
+    for column in rows.fields.values():
+        if not column.access and not column.compute and not column.write_only:
+            continue
+        cell = _field(column, grants, _owns(rows, column, grants))
+        plain = FieldAccess(
+            name=column.name,
+            read=_plain(cell.read),
+            masked=_plain(cell.masked),
+            write=_plain(cell.write),
+            create=_plain(cell.create),
+            mask=cell.mask,
+        )
+        open_ = plain.write.always and plain.create.always
+        if not plain.read.always or (writable(column) and not open_):
+            found[column.name] = plain
+    return found
+
+
+def _plain(allowed: Allowed) -> Allowed:
+    return YES if allowed.always else NO
 
 
 def _readable(own: Grant) -> Term:

@@ -216,6 +216,9 @@ class TagsType(ListType):
     widget = "tags"
     longest: ClassVar = 50
 
+    def member_cell(self, member: Any, language: str, names: Names) -> Cell:
+        return Cell(self.member_text(member, language, names), "tag")
+
     def member_problems(self, value: list[Any]) -> Sequence[Problem]:
         longest = self.limits.get("items", {}).get("maxLength", self.longest)
         return [

@@ -47,7 +47,7 @@ class _CodeType(TextType):
 
     def parse(self, raw: object) -> str | None:
         text = super().parse(raw)
-        return text and re.sub(r"[\s-]+", "", text).upper()
+        return re.sub(r"[\s-]+", "", text or "").upper() or None
 
     def schema(self) -> Mapping[str, Any]:
         return self.nullable({"type": "string", "pattern": self.form})

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from engine.packs.samples import (
     Act,
     Draft,
+    Employee,
     Link,
     Person,
     SampleError,
@@ -74,17 +75,27 @@ class _Loading:
                 unit, one.title, places.get(one.parent), key=one.key
             )
         for who in employees(spec):
-            self.users[who.login] = people.create_user(
-                unit,
-                who.login,
-                who.name,
-                roles=who.roles,
-                department=places.get(who.department),
-                password_hash=password_hash,
-            )
+            self.users[who.login] = self._person(who, places.get(who.department), password_hash)
         for who in employees(spec):
             if who.manager:
                 people.change_user(unit, self.users[who.login], manager_id=self.users[who.manager])
+
+    def _person(self, who: Employee, department: int | None, password_hash: str | None) -> int:
+        """The account of an employee; one that exists (the first administrator) is dressed up."""
+        found = people.find_user(self.unit.connection, who.login)
+        if found is None:
+            return people.create_user(
+                self.unit,
+                who.login,
+                who.name,
+                roles=who.roles,
+                department=department,
+                password_hash=password_hash,
+            )
+        id = int(found["id"])
+        people.change_user(self.unit, id, name=who.name, department_id=department)
+        people.set_roles(self.unit, id, who.roles)
+        return id
 
     def as_user(self, id: int) -> Unit:
         """The same transaction in the hands of somebody else."""
@@ -151,19 +162,21 @@ class _Loading:
         found = next(self._open_tasks(entity, id), None)
         if found is None:
             return False
-        number, user = found
-        flows.fire(self.as_user(user), entity, id, event, data, task=number)
+        task, user = found
+        more = {key: value for key, value in data.items() if key != "comment"}
+        command, comment = event.removeprefix("task."), str(data.get("comment", ""))
+        flows.decide(self.as_user(user), task, command, comment, data=more)
         return True
 
     def _open_tasks(self, entity: str, id: int) -> Iterator[tuple[int, int]]:
         table = system.WF_TASK
         rows = self.unit.connection.execute(
-            sa.select(table.c.number, table.c.assignee_id)
+            sa.select(table.c.id, table.c.assignee_id)
             .where(table.c.entity == entity, table.c.record_id == id, table.c.status == "open")
             .where(table.c.assignee_id.is_not(None))
             .order_by(table.c.id)
         )
-        return ((row.number, row.assignee_id) for row in rows.all())
+        return ((row.id, row.assignee_id) for row in rows.all())
 
 
 def _slices(drafts: Sequence[Draft]) -> Iterable[Sequence[Draft]]:

@@ -22,7 +22,7 @@ from engine.storage import Database
 from engine.tables import EntityTable, Layout, Tables, build_tables
 from engine.validation import Validator, compile_validator
 
-STATEMENTS = 4000  # compiled statements of one version: beyond that the oldest go
+STATEMENTS = 2000  # compiled statements of one version: beyond that the oldest go
 
 
 class Application:
@@ -43,6 +43,7 @@ class Application:
         self.tables: Tables = build_tables(model, layout, bind)
         self.graph: Graph = build_graph(model)
         self.reader = Reader(self.tables, self.statement)
+        self._inverses: dict[str, Mapping[str, tuple[Entity, Field]]] = {}
         self._scopes: dict[str, Scope] = {}
         self._validators: dict[str, Validator] = {}
         self._access: dict[tuple[str, frozenset[str] | None], EntityAccess] = {}
@@ -110,6 +111,13 @@ class Application:
     def row_names(self, place: EntityTable, rows: Entity, env: Env) -> SqlNames:
         """The SQL names of the rows of a lines field."""
         return SqlNames(self, rows, place, place.table.alias(), env)
+
+    def inverses(self, entity: str) -> Mapping[str, tuple[Entity, Field]]:
+        """The named relations that lead back to an entity."""
+        found = self._inverses.get(entity)
+        if found is None:
+            found = self._inverses[entity] = self.model.inverses(entity)
+        return found
 
     def workflow(self, entity: str) -> Workflow | None:
         """The workflow that governs an entity."""

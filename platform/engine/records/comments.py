@@ -37,7 +37,7 @@ def add_comment(unit: Unit, entity: str, id: int, body: str) -> int:
         raise NotFound
     text = body.strip().replace("\r\n", "\n").replace("\x00", "")
     if not 1 <= len(text) <= LONGEST:
-        raise Invalid([Problem("R701", {"most": LONGEST}, "/comment")])
+        raise Invalid([Problem("R851", {"most": LONGEST}, "/comment")])
     key = unit.app.database.ids.next(unit.connection)
     unit.connection.execute(
         sa.insert(_TABLE).values(

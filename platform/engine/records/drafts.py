@@ -10,13 +10,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from engine.problems import Problem
-from engine.records.failures import Invalid
+from engine.records.failures import Invalid, NotFound
+from engine.records.reading import visible
 from engine.records.unit import Unit
 from engine.storage.types import dumps
 from engine.tables import system
 
 _TABLE = system.DRAFT
-LARGEST: Final = 200_000  # characters of one draft
+LARGEST: Final = 200_000  # bytes of one draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +31,25 @@ class Draft:
 
 def draft_of(unit: Unit, entity: str, id: int | None) -> Draft | None:
     """The actor's draft of a record, or of a new one with `id` None."""
-    row = unit.connection.execute(sa.select(_TABLE).where(*_mine(unit, entity, id))).first()
+    latest = sa.select(_TABLE).where(*_mine(unit, entity, id)).order_by(_TABLE.c.id.desc())
+    row = unit.connection.execute(latest.limit(1)).first()
     return None if row is None else Draft(row.body, row.record_version, row.at)
 
 
 def keep_draft(
     unit: Unit, entity: str, id: int | None, body: Mapping[str, Any], version: int | None
 ) -> None:
-    """Keep what was typed; the last word counts.
+    """Keep what was typed (texts by the names of the form's inputs); the last word counts.
 
-    Raises: Invalid when it is too much.
+    Raises: NotFound for a form that the actor cannot have in front of him, Invalid when it is
+    too much.
     """
-    if len(dumps(dict(body))) > LARGEST:
-        raise Invalid([Problem("R210")])
+    unit.entity(entity)
+    if id is not None and not visible(unit, entity, [id]):
+        raise NotFound
+    kept = _plain(body)
+    if len(dumps(kept).encode()) > LARGEST:
+        raise Invalid([Problem("R812", {"most": LARGEST // 1000})])
     drop_draft(unit, entity, id)
     unit.connection.execute(
         sa.insert(_TABLE).values(
@@ -51,7 +58,7 @@ def keep_draft(
             entity=entity,
             record_id=id,
             record_version=version,
-            body=dict(body),
+            body=kept,
             at=unit.now,
         )
     )
@@ -65,3 +72,14 @@ def drop_draft(unit: Unit, entity: str, id: int | None) -> None:
 def _mine(unit: Unit, entity: str, id: int | None) -> list[sa.ColumnElement[bool]]:
     record = _TABLE.c.record_id.is_(None) if id is None else _TABLE.c.record_id == id
     return [_TABLE.c.user_id == unit.actor.id, _TABLE.c.entity == entity, record]
+
+
+def _plain(value: Any) -> Any:
+    """PostgreSQL keeps no text with NUL in it, nor halves of characters."""
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value

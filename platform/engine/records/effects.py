@@ -11,6 +11,7 @@ from engine.records import flows
 from engine.records.computing import compute, live_values
 from engine.records.evaluation import Relations
 from engine.records.unit import Unit
+from engine.records.views import shown_rows
 from engine.validation import Effect
 
 Record = dict[str, Any]
@@ -61,10 +62,12 @@ def _narrow(effects: dict[str, Effect], rights: Mapping[str, str]) -> None:
 def _shown(unit: Unit, entity: Entity, values: Mapping[str, Any]) -> Record:
     """Values of fields that the actor may read whatever the record; or write, being his own."""
     access = unit.access(entity.name)
-    return {
-        name: value
-        for name, value in values.items()
-        if name in access.fields
-        and (access.fields[name].read.always or access.fields[name].create.always)
-        and not entity.fields[name].write_only
-    }
+    found: Record = {}
+    for name, value in values.items():
+        cell = access.fields.get(name)
+        if cell is None or entity.fields[name].write_only:
+            continue
+        if cell.read.always or cell.create.always:
+            rows = entity.fields[name].rows is not None and cell.columns
+            found[name] = shown_rows(entity.fields[name], value or (), cell) if rows else value
+    return found

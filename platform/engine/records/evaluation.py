@@ -90,7 +90,7 @@ class Relations:
         if not id:
             return []  # not saved yet: nothing can point at it
         if key not in self._lists:
-            other, link = self._unit.app.model.inverses(entity.name)[name]
+            other, link = self._unit.app.inverses(entity.name)[name]
             found = self._unit.app.reader.referrers(self._unit.connection, other, link, id)
             self._lists[key] = list(found)
         return self._lists[key]

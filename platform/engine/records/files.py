@@ -22,7 +22,7 @@ from engine.problems import Problem
 from engine.records.failures import Busy, Invalid, NotFound
 from engine.records.filekinds import HEAD, PICTURES, accepted, clean_name, ending_of, mime_of
 from engine.records.reading import read
-from engine.records.references import points_at
+from engine.records.references import pointers_of
 from engine.records.unit import Unit
 from engine.records.views import Masked
 from engine.tables import system
@@ -119,9 +119,10 @@ def clear_uploads(unit: Unit, before: datetime) -> int:
     for digest in digests:
         used = sa.select(_TABLE.c.id).where(_TABLE.c.sha256 == digest).limit(1)
         path = _place(_folder(unit), digest)
-        if unit.connection.execute(used).first() is None and path.is_file():
-            if path.stat().st_mtime < before.timestamp():
-                path.unlink(missing_ok=True)
+        if unit.connection.execute(used).first() or not path.is_file():
+            continue
+        if path.stat().st_mtime < before.timestamp():
+            path.unlink(missing_ok=True)
     return gone
 
 
@@ -134,7 +135,7 @@ def _may_read(unit: Unit, row: Any) -> bool:
     except NotFound:
         return False
     clear = {name: value for name, value in record.items() if not isinstance(value, Masked)}
-    held = points_at(unit.app.model.entities[row.entity], clear)
+    held = pointers_of(unit, unit.app.model.entities[row.entity]).of(clear)
     return any(found.target == FILE and found.id == row.id for found in held)
 
 
@@ -168,9 +169,7 @@ def _keep(folder: Path, name: str, stream: Stream, largest: int) -> tuple[str, i
     try:
         with os.fdopen(handle, "wb") as out:
             digest, size, head = _copy(name, stream, out, largest)
-            mime = mime_of(name, head)
-            if mime is None:
-                raise Invalid([Problem("R801", {"name": name})])
+            mime = _kind(name, head)
             out.flush()
             os.fsync(out.fileno())
         target = _place(folder, digest)
@@ -198,6 +197,13 @@ def _copy(name: str, stream: Stream, out: BinaryIO, largest: int) -> tuple[str, 
     if not size:
         raise Invalid([Problem("R302", {"name": name})])
     return digest.hexdigest(), size, head
+
+
+def _kind(name: str, head: bytes) -> str:
+    mime = mime_of(name, head)
+    if mime is None:
+        raise Invalid([Problem("R811", {"name": name})])
+    return mime
 
 
 def _settle(folder: Path) -> None:

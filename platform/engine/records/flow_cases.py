@@ -46,8 +46,11 @@ class Situation:
     env: FlowEnv
 
 
-def situation(unit: Unit, entity: str, id: int, *, lock: bool = False) -> Situation | None:
-    """The situation of a record that the actor may know of; None when it has no case.
+def situation(
+    unit: Unit, entity: str, id: int, *, lock: bool = False, known: bool = False
+) -> Situation | None:
+    """The situation of a record that the actor may know of (`known`: he does); None when it has
+    no case.
 
     Raises: NotFound.
     """
@@ -56,13 +59,17 @@ def situation(unit: Unit, entity: str, id: int, *, lock: bool = False) -> Situat
         raise NotFound
     wait = lock and unit.app.database.kind != "sqlite"
     record = unit.app.reader.load(unit.connection, entity, id, lock=wait)
-    if record is None or not knows(unit, entity, id):
+    if record is None or not (known or knows(unit, entity, id)):
         raise NotFound
     case = case_of(unit, definition, record, lock=lock)
     if case is None:
         return None
-    env = FlowEnv(unit, definition, record, workflow=case.instance.workflow)
-    return Situation(definition, record, case, env)
+    return Situation(definition, record, case, env_of(unit, definition, record, case))
+
+
+def env_of(unit: Unit, entity: Entity, record: Mapping[str, Any], case: Stored) -> FlowEnv:
+    """What a step of the case sees."""
+    return FlowEnv(unit, entity, record, workflow=case.instance.workflow)
 
 
 def case_of(unit: Unit, entity: Entity, record: Record, *, lock: bool = False) -> Stored | None:
@@ -128,9 +135,7 @@ def beginning(
     return _signed(unit, begin(compile_chart(workflow), env, event))
 
 
-def adopted(
-    unit: Unit, entity: Entity, record: Record, workflow: Workflow, state: str
-) -> Outcome:
+def adopted(unit: Unit, entity: Entity, record: Record, workflow: Workflow, state: str) -> Outcome:
     """A case that joins its record in the middle of the way: what its states do when they are
     entered happened long ago, but for asking people to decide."""
     chart = compile_chart(workflow)

@@ -107,8 +107,9 @@ def definition_row(unit: Unit, workflow: Workflow) -> int:
     wanted = sa.select(_DEFINITION.c.id).where(*same)
     if (found := unit.connection.scalar(wanted)) is not None:
         return int(found)
+    id = unit.app.database.ids.next(unit.connection)
     values = {
-        "id": unit.app.database.ids.next(unit.connection),
+        "id": id,
         "workflow": workflow.id,
         "version": workflow.version,
         "hash": workflow.hash,
@@ -121,7 +122,7 @@ def definition_row(unit: Unit, workflow: Workflow) -> int:
             unit.connection.execute(sa.insert(_DEFINITION).values(values))
     except sa.exc.IntegrityError:  # somebody else began the first case in this very moment
         return int(unit.connection.scalars(wanted).one())
-    return int(values["id"])
+    return id
 
 
 def _plain(value: Any) -> Any:
@@ -161,7 +162,11 @@ def insert(
 
 
 def update(
-    unit: Unit, old: Stored, outcome: Outcome, key: str = "", result: Mapping[str, Any] | None = None
+    unit: Unit,
+    old: Stored,
+    outcome: Outcome,
+    key: str = "",
+    result: Mapping[str, Any] | None = None,
 ) -> None:
     """What a step made of an instance.
 

@@ -10,26 +10,19 @@ step sees), `flow_inbox` (task lists), `flow_views` (a record's case for its pag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from engine.definitions.model import Entity
-from engine.fields import USER, BadValue, bind
+from engine.fields import BadValue, bind
 from engine.problems import Problem, Severity
 from engine.records import flow_cases, flow_store
 from engine.records.computing import compute, live_values
 from engine.records.evaluation import Relations
-from engine.records.failures import (
-    Conflict,
-    Failure,
-    Forbidden,
-    Invalid,
-    NotFound,
-    Stale,
-)
+from engine.records.failures import Conflict, Invalid, NotFound, Stale
 from engine.records.flow_cases import Situation, situation
 from engine.records.flow_inbox import (
     Fact,
@@ -39,10 +32,8 @@ from engine.records.flow_inbox import (
     my_tasks,
     started_cases,
 )
-from engine.records.flow_store import Stored
-from engine.records.flow_timers import NoLongerDue
 from engine.records.flow_views import Flow, Happened, card, commands, flow_events, flow_of, progress
-from engine.records.labels import names_of
+from engine.records.flow_words import NotAllowed, refusal
 from engine.records.storing import Saving, stale, store_change
 from engine.records.unit import Unit
 from engine.tables import system
@@ -72,4 +63,311 @@ __all__ = [
     "rights",
     "started",
     "started_cases",
+    "take",
 ]
+
+LARGEST: Final = 20_000  # bytes of an event's data
+Record = dict[str, Any]
+_TASK = system.WF_TASK
+
+
+# --- for the write path ------------------------------------------------------------------------
+def initial_values(unit: Unit, entity: Entity) -> Record:
+    """A new record of an entity with a workflow begins in its first state."""
+    workflow = unit.app.workflow(entity.name)
+    if workflow is None or workflow.state_field not in entity.fields:
+        return {}
+    if flow_cases.trigger_of(workflow) not in {"create", "manual"}:
+        return {}
+    return {workflow.state_field: flow_cases.first_state(compile_chart(workflow))}
+
+
+def started(unit: Unit, entity: Entity, record: Record) -> None:
+    """A record was created: begin its case, when the workflow says so.
+
+    One that the platform puts into a later state joins there; one that is through needs no case.
+    Raises: Invalid and the like with what the chart objects to.
+    """
+    workflow = unit.app.workflow(entity.name)
+    if workflow is None or flow_cases.trigger_of(workflow) != "create":
+        return
+    if not flow_cases.triggers(unit, workflow, entity, record):
+        return
+    chart = compile_chart(workflow)
+    state = record.get(chart.state_field) if chart.state_field else None
+    if state in chart.reportable() and state != flow_cases.first_state(chart):
+        if chart.states[str(state)].type == "final":
+            return
+        outcome = flow_cases.adopted(unit, entity, record, workflow, str(state))
+    else:
+        outcome = flow_cases.beginning(unit, entity, record, workflow)
+    _begin(unit, entity, record, outcome)
+
+
+def changed(unit: Unit, entity: Entity, old: Mapping[str, Any], new: Record) -> None:
+    """A record was changed by somebody: timers that hang on its fields move, and a case begins
+    where the workflow waits for a change."""
+    workflow = unit.app.workflow(entity.name)
+    if workflow is None:
+        return
+    case = flow_store.latest(unit, entity.name, old["id"], lock=True)
+    if case is not None and not case.instance.done:
+        env = flow_cases.env_of(unit, entity, new, case)
+        outcome = retime(case.chart, case.instance, env)
+        if outcome.problems:
+            raise refusal(unit, case.chart, entity, outcome.problems)
+        if outcome.instance != case.instance:
+            flow_store.update(unit, case, outcome)
+    elif flow_cases.trigger_of(workflow) == "update" and flow_cases.triggers(
+        unit, workflow, entity, new
+    ):
+        _begin(unit, entity, new, flow_cases.beginning(unit, entity, new, workflow))
+
+
+def removed(unit: Unit, entity: Entity, id: int) -> None:
+    """A record goes to the recycle bin; its case stands still until it comes back.
+
+    Raises: Conflict while somebody is asked to decide about it.
+    """
+    if unit.app.workflow(entity.name) is None:
+        return
+    case = flow_store.latest(unit, entity.name, id, lock=True)
+    if case is None:
+        return
+    if any(task.pending for task in case.instance.tasks):
+        raise Conflict([Problem("R703", {"workflow": case.chart.title})])
+    flow_store.suspend(unit, case)
+
+
+def restored(unit: Unit, entity: Entity, id: int) -> None:
+    """A record came back from the recycle bin: its case goes on."""
+    if unit.app.workflow(entity.name) is None:
+        return
+    case = flow_store.latest(unit, entity.name, id, lock=True)
+    if case is not None:
+        flow_store.resume(unit, case)
+
+
+def rights(unit: Unit, entity: Entity, record: Mapping[str, Any]) -> dict[str, str]:
+    """What the record's present state says about its fields, where it says anything: "hidden",
+    "read", "write" or "required". It only narrows what roles allow; the platform is not bound."""
+    if unit.actor.system or unit.app.workflow(entity.name) is None or not record.get("id"):
+        return {}
+    case = flow_cases.case_of(unit, entity, dict(record))
+    if case is None:
+        return {}
+    found = field_rights(case.chart, case.instance, unit.actor.id)
+    return {name: right for name in entity.fields if (right := found.of(name)) is not None}
+
+
+# --- steps -------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """What came of an event: the case, the state it is in now, the number of the log's line and
+    the record's version. `repeated`: it was carried out before, under the same key."""
+
+    instance: int
+    state: str
+    sequence: int
+    done: bool
+    version: int
+    repeated: bool = False
+
+
+def fire(
+    unit: Unit,
+    entity: str,
+    id: int,
+    event: str,
+    payload: Mapping[str, Any] | None = None,
+    *,
+    comment: str = "",
+    version: int | None = None,
+    idempotency_key: str = "",
+) -> Fired:
+    """Send an event to a record's case: an author's ("submit") or a command on a task
+    ("task.approve", with the task's number within the case as `task` of the payload; without, the
+    actor's own open task is meant). `version`: the record's, when it must not have changed since.
+
+    Raises: NotFound, Forbidden (`NotAllowed`) for what is not the actor's to do, Conflict when it
+    was done already or the case is closed, Stale, and Invalid for everything else.
+    """
+    found = situation(unit, entity, id, lock=True)
+    if found is None:
+        raise Conflict([Problem("R403")])
+    data = dict(payload or {})
+    number = data.pop("task", None) if event.startswith("task.") else None
+    if comment:
+        data["comment"] = comment
+    if event.startswith("task.") and not isinstance(number, int):
+        number = _own_task(unit, found.case)
+    source: Any = "system" if unit.actor.system else "client"
+    told = Event(event, data, number, source)
+    return take(unit, found, told, version=version, key=idempotency_key)
+
+
+def decide(
+    unit: Unit,
+    task_id: int,
+    command: str,
+    comment: str = "",
+    *,
+    version: int | None = None,
+    idempotency_key: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> Fired:
+    """A command on a task of the inbox: approve, reject, return, transfer, delegate, addsign,
+    removesign, claim, remind, cc, recall (`Command.asks` says what `data` must hold).
+
+    Raises: as `fire`; NotFound for a task that is none of the actor's business.
+    """
+    row = unit.connection.execute(sa.select(_TASK).where(_TASK.c.id == task_id)).first()
+    if row is None:
+        raise NotFound
+    mine = unit.actor.id in {row.assignee_id, row.decided_by_id}
+    found = situation(unit, row.entity, row.record_id, lock=True, known=mine)
+    if found is None or found.case.id != row.instance_id:
+        raise Conflict([Problem("R401")])
+    body = {**(data or {}), **({"comment": comment} if comment else {})}
+    name = command.removeprefix("task.")
+    source: Any = "system" if unit.actor.system else "client"
+    told = Event(f"task.{name}", body, row.number, source)
+    return take(unit, found, told, version=version, key=idempotency_key)
+
+
+def take(
+    unit: Unit, found: Situation, event: Event, *, version: int | None = None, key: str = ""
+) -> Fired:
+    """One step of a case whose record is locked: all of it, or nothing and the reason."""
+    if (before := _repeated(unit, found.case, event, key)) is not None:
+        return before
+    if version is not None and version != found.record["version"]:
+        raise _stale(unit, found)
+    if len(msgspec.json.encode(event.data)) > LARGEST:
+        raise Invalid([Problem("R210")])
+    case = found.case
+    if case.beginning is not None:
+        case = _begin(unit, found.entity, found.record, case.beginning)
+    outcome = step(case.chart, case.instance, event, found.env)
+    if outcome.problems:
+        raise refusal(unit, case.chart, found.entity, outcome.problems)
+    _save(unit, found.entity, found.record, case.chart.state_field, outcome, event)
+    fired = Fired(
+        instance=case.id,
+        state=outcome.state,
+        sequence=outcome.events[0].sequence if outcome.events else outcome.instance.sequence,
+        done=outcome.instance.done,
+        version=found.record["version"],
+    )
+    flow_store.update(unit, case, outcome, key, asdict(fired))
+    return fired
+
+
+def _own_task(unit: Unit, case: flow_store.Stored) -> int | None:
+    """The number of the actor's open task, when there is just one."""
+    me = unit.actor.id
+    mine = [
+        task.id
+        for task in case.instance.tasks
+        if task.status == "open"
+        and (task.assignee == me or (task.assignee is None and me in task.candidates))
+    ]
+    return mine[0] if len(mine) == 1 else None
+
+
+def _repeated(unit: Unit, case: flow_store.Stored, event: Event, key: str) -> Fired | None:
+    """The stored result of a request that came before."""
+    done = flow_store.done_before(unit, case.id, key)
+    if done is None:
+        return None
+    if (done.type, done.actor) != (event.type, unit.actor.id or None):
+        raise Conflict([Problem("R702", {"key": key[:64]})])
+    return Fired(**{**done.result, "repeated": True})
+
+
+def _stale(unit: Unit, found: Situation) -> Stale:
+    try:
+        return stale(unit, found.entity.name, found.record["id"])
+    except NotFound:  # he is asked to decide but may not read the record
+        return Stale({}, "", None)
+
+
+def _begin(unit: Unit, entity: Entity, record: Record, outcome: Outcome) -> flow_store.Stored:
+    """Write a case that began."""
+    workflow = unit.app.workflow(entity.name)
+    assert workflow is not None
+    if outcome.problems:
+        raise refusal(unit, compile_chart(workflow), entity, outcome.problems)
+    case = flow_store.insert(unit, workflow, entity.name, record["id"], outcome)
+    _save(unit, entity, record, workflow.state_field, outcome, Event("start", source="system"))
+    return case
+
+
+# --- the record --------------------------------------------------------------------------------
+def _save(
+    unit: Unit, entity: Entity, record: Record, state_field: str, outcome: Outcome, event: Event
+) -> None:
+    """Write the state and whatever the step assigned, as the platform: past the rights of fields,
+    not past the rules of the record."""
+    new, problems = _assigned(entity, outcome)
+    if state_field in entity.fields and outcome.state:
+        new[state_field] = outcome.state
+    new = {**record, **new}
+    relations = Relations(unit)
+    validator = unit.app.validator(entity)
+    if validator.has_rules:
+        new = validator.settle(new, relations.env({}, record))
+    problems += compute(unit, entity, new, relations, record)
+    if event.source == "client" and not problems:
+        problems += _newly_broken(unit, entity, record, new)
+    if problems:
+        raise Invalid(problems)
+    action = "approval" if event.type.startswith("task.") else "flow"
+    saving = Saving(entity, record, new, frozenset(), relations)
+    comment = str(event.data.get("comment") or "")
+    if store_change(unit, saving, action=action, comment=comment):
+        record.update(saving.new)
+
+
+def _assigned(entity: Entity, outcome: Outcome) -> tuple[Record, list[Problem]]:
+    """The assigned values as their fields have them. A field that was retired since the case
+    began has no place any more; the rest of the step counts all the same."""
+    values: Record = {}
+    problems: list[Problem] = []
+    for name, given in outcome.changes.items():
+        field = entity.fields.get(name)
+        if field is None or field.compute:
+            continue
+        kind = bind(field)
+        try:
+            values[name] = kind.from_expression(given)
+        except BadValue as bad:
+            try:  # a constant of the definition, or data of the event: as JSON has it
+                values[name] = kind.from_json(given)
+            except BadValue:
+                problems += [one.under(f"/{name}") for one in bad.found(field)]
+    return values, problems
+
+
+def _newly_broken(
+    unit: Unit, entity: Entity, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> list[Problem]:
+    """The record's rules that the new state breaks. What was wrong before stops nobody: an
+    approver cannot mend an old record."""
+    if not unit.app.validator(entity).has_rules:
+        return []
+    before = {_mark(problem) for problem in _complaints(unit, entity, old, old)}
+    return [one for one in _complaints(unit, entity, new, old) if _mark(one) not in before]
+
+
+def _complaints(
+    unit: Unit, entity: Entity, record: Mapping[str, Any], old: Mapping[str, Any]
+) -> list[Problem]:
+    relations = Relations(unit)
+    known = live_values(unit, entity, record, relations)
+    checked = unit.app.validator(entity).check(known, relations.env({}, old))
+    return [found for found in checked.problems if found.severity is Severity.ERROR]
+
+
+def _mark(problem: Problem) -> tuple[str, str, str]:
+    return problem.code, problem.pointer, repr(problem.message)

@@ -14,6 +14,7 @@ from engine.fields import USER, FieldType, Names, bind
 from engine.records.labels import label_of, names_of
 from engine.records.reading import read, visible
 from engine.records.unit import Unit
+from engine.records.views import shown_rows
 from engine.tables import system
 
 _TABLE = system.HISTORY
@@ -185,7 +186,12 @@ def _shown(unit: Unit, entity: Entity, changes: Mapping[str, Any]) -> list[Chang
             found.append(Change(field, None, MASKED, masked=True))
         elif cell.read.always:
             kind = bind(field)
-            found.append(Change(field, _value(kind, old), _value(kind, new)))
+            values = [_value(kind, old), _value(kind, new)]
+            if field.rows is not None and cell.columns:
+                values = [value and shown_rows(field, value, cell) for value in values]
+                if values[0] == values[1]:
+                    continue
+            found.append(Change(field, *values))
         elif cell.masked.always:
             found.append(Change(field, old and MASKED, new and MASKED, masked=True))
     return found

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 from typing import Any, Final
 
-from engine.access import Allowed, EntityAccess
+from engine.access import Allowed, EntityAccess, FieldAccess, writable
 from engine.definitions.model import Entity, Field
 from engine.expressions import Env, ExpressionError
 from engine.expressions import compile as compile_expression
@@ -50,7 +50,30 @@ def intake(
         else:
             wanted[name] = value
     values, bad = unit.app.validator(entity).read(wanted, zone)
+    for name, value in values.items():
+        if entity.fields[name].rows is not None and not unit.actor.system:
+            problems += _columns_refused(entity.fields[name], access.fields[name], value, creating)
     return values, problems + bad
+
+
+def _columns_refused(
+    field: Field, access: FieldAccess, rows: Iterable[Mapping[str, Any]], creating: bool
+) -> list[Problem]:
+    """Columns of rows that are not the actor's to set; formulas are judged once they are known."""
+    assert field.rows is not None
+    found = []
+    for at, row in enumerate(rows):
+        for name, column in access.columns.items():
+            definition = field.rows.fields[name]
+            allowed = column.create if creating else column.write
+            if name not in row or allowed.ever or not writable(definition):
+                continue
+            pointer = f"/{field.name}/{at}/{name}"
+            if column.read.ever or column.masked.ever:
+                found.append(Problem("A002", {"field": definition.title}, pointer))
+            else:
+                found.append(Problem("R201", {"field": name}, pointer))
+    return found
 
 
 def _refused(

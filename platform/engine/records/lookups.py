@@ -6,7 +6,7 @@ that only that it is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -54,7 +54,8 @@ def lookup(
 ) -> list[Choice]:
     """What a field may point at: what the actor may see and contains `text`; without one, what he
     used last and then the newest. `field` is "customer", or "items.product" for a field of rows;
-    `record` are the values of the form so far, for `x-ref.where`.
+    `record` are the values of the form so far, for `x-ref.where`; without them the condition does
+    not count: filters ask for what was chosen at any time.
 
     Raises: NotFound for a field that does not point anywhere, or that he may not know of.
     """
@@ -70,7 +71,7 @@ def lookup(
         return users(unit, text, size, lately)
     if target == DEPARTMENT:
         return departments(unit, text, size, lately)
-    where = found.reference.where if found.reference else ""
+    where = found.reference.where if found.reference and record is not None else ""
     other = unit.app.model.entities[target]
     if not unit.access(target).may("read"):
         return []
@@ -92,9 +93,7 @@ def _field(unit: Unit, entity: Entity, path: str) -> Field:
 
 
 # --- people and departments: the whole company knows their names -------------------------------
-def users(
-    unit: Unit, text: str = "", size: int = MOST, lately: Sequence[int] = ()
-) -> list[Choice]:
+def users(unit: Unit, text: str = "", size: int = MOST, lately: Sequence[int] = ()) -> list[Choice]:
     """People with an open account whose name or login contains the text, or whose name sounds
     like it."""
     user, department = system.USER, system.DEPARTMENT
@@ -279,17 +278,17 @@ def duplicates(
     return list(found.values())[:MOST]
 
 
-def _same(unit: Unit, entity: Entity, key: Sequence[str], given: Sequence[Any]) -> Iterator[int]:
+def _same(unit: Unit, entity: Entity, key: Sequence[str], given: Sequence[Any]) -> list[int]:
     place = unit.app.tables.of(entity.name)
     if not all(name in place.columns for name in key):
-        return iter(())
+        return []
     conditions: list[sa.ColumnElement[bool]] = [place.removed_at.is_(None)]
     for name, value in zip(key, given, strict=True):
         column = place.columns[name]
         text = isinstance(value, str) and isinstance(column.type, sa.String)
         conditions.append(folded(column) == fold(value) if text else column == value)
     statement = sa.select(place.id).where(*conditions).order_by(place.id).limit(3)
-    return iter(unit.connection.scalars(statement).all())
+    return list(unit.connection.scalars(statement))
 
 
 def _duplicate(unit: Unit, entity: Entity, key: tuple[str, ...], id: int) -> Duplicate:

@@ -21,13 +21,17 @@ from engine.tables import system
 
 def number(unit: Unit, entity: Entity, record: MutableMapping[str, Any]) -> None:
     """Fill the automatic numbers of a new record."""
-    for field in entity.fields.values():
-        kind = bind(field)
-        if isinstance(kind, AutoNumberType) and not record.get(field.name):
-            numbering = kind.numbering
-            zone = unit.company_zone
-            key = f"{entity.name}.{field.name}:{numbering.counter(unit.now, zone)}"
-            record[field.name] = numbering.text(unit.now, take(unit, key), zone)
+    kinds: list[AutoNumberType] = unit.app.kept(("numbers", entity.name), lambda: _numbered(entity))
+    for kind in kinds:
+        name, numbering, zone = kind.field.name, kind.numbering, unit.company_zone
+        if not record.get(name):
+            key = f"{entity.name}.{name}:{numbering.counter(unit.now, zone)}"
+            record[name] = numbering.text(unit.now, take(unit, key), zone)
+
+
+def _numbered(entity: Entity) -> list[AutoNumberType]:
+    kinds = [bind(field) for field in entity.fields.values()]
+    return [kind for kind in kinds if isinstance(kind, AutoNumberType)]
 
 
 def take(unit: Unit, key: str, count: int = 1) -> int:

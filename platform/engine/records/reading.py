@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from engine.access import Action
 from engine.definitions.model import Entity
+from engine.expressions.types import NUMBER
 from engine.fields import Names, bind
 from engine.lists import Cursor, Query
+from engine.problems import Problem
 from engine.records import filters
-from engine.records.failures import Forbidden, NotFound
+from engine.records.failures import Forbidden, Invalid, NotFound
 from engine.records.labels import names_for
 from engine.records.statements import Statement
+from engine.records.totals import added, summed
 from engine.records.unit import Unit
 from engine.records.views import View, row_filter, unit_env, viewer_key
 
@@ -116,27 +120,32 @@ def count(unit: Unit, query: Query, *, most: int = COUNTED, removed: bool = Fals
     return Count(min(number, most), number > most)
 
 
-def total(unit: Unit, query: Query, name: str) -> Any:
-    """What a field of the records of a list adds up to; None when there is nothing to add.
+def total(unit: Unit, query: Query, name: str) -> Decimal | int | None:
+    """What a field of the records of a list adds up to, exactly; None when there is nothing to
+    add. Where the actor may not read the value it does not count.
 
-    Raises: Forbidden for a field that the actor may not read.
+    Raises: Forbidden for a list, Invalid for a field that the actor may not read (R101) or that
+    cannot be added up.
     """
     definition = unit.entity(query.entity)
     access = unit.access(query.entity)
-    if not access.may("read") or not access.usable(name):
+    if not access.may("read"):
         raise Forbidden("read", entity=definition.title)
+    if name not in definition.fields or not access.usable(name):
+        raise Invalid([Problem("R101", {"field": name, "argument": "sum"})])
+    kind = bind(definition.fields[name])
+    if kind.many or kind.expression_type != NUMBER:
+        raise Invalid([Problem("R813", {"field": definition.fields[name].title})])
     plain = Query(query.entity, conditions=query.conditions, where=query.where, text=query.text)
     flat = filters.flatten(plain, definition, unit.moment)
 
     def build() -> sa.Select[Any]:
         view = _view(unit, definition)
-        column = view.readable(name)
-        added = sa.type_coerce(sa.func.sum(column, type_=column.type), column.type)
         where = _where(view, flat, query, False, "read")
-        return sa.select(added.label("total")).select_from(view.names.table).where(*where)
+        return added(view, name).select_from(view.names.table).where(*where)
 
     key = ("total", definition.name, name, viewer_key(unit, definition.name), flat.shape)
-    return unit.app.statement(key, build).scalar(unit.connection, flat.values)
+    return summed(kind, unit.app.statement(key, build).rows(unit.connection, flat.values)[0])
 
 
 def visible(

@@ -12,7 +12,7 @@ from engine.definitions.model import Entity, Field
 from engine.expressions import ExpressionError, parse, scope_of
 from engine.expressions import compile as compile_expression
 from engine.expressions.types import RecordOf
-from engine.fields import DEPARTMENT, FILE, USER, bind
+from engine.fields import DEPARTMENT, FILE, USER, FieldType, bind
 from engine.problems import Problem
 from engine.records.evaluation import Relations
 from engine.records.reading import visible
@@ -30,19 +30,50 @@ class Pointing:
     id: int
 
 
-def points_at(entity: Entity, record: Mapping[str, Any], prefix: str = "") -> Iterator[Pointing]:
-    """Every id a record holds, those in its rows too."""
+@dataclass(frozen=True, slots=True)
+class Pointers:
+    """The fields of an entity that may hold ids, worked out once."""
+
+    plain: tuple[tuple[Field, FieldType], ...]
+    rows: tuple[tuple[Field, Pointers], ...]
+    files: bool  # whether a file may be among what they hold
+
+    def of(self, record: Mapping[str, Any], prefix: str = "") -> Iterator[Pointing]:
+        """Every id a record holds, those in its rows too."""
+        for field, kind in self.plain:
+            value = record.get(field.name)
+            if value is None:
+                continue
+            for at, (target, id) in enumerate(kind.references(value)):
+                place = f"/{at}" if isinstance(value, list) else ""
+                yield Pointing(field, f"{prefix}/{field.name}{place}", target, id)
+        for field, inner in self.rows:
+            for at, row in enumerate(record.get(field.name) or ()):
+                yield from inner.of(row, f"{prefix}/{field.name}/{at}")
+
+
+def pointers_of(unit: Unit, entity: Entity) -> Pointers:
+    """The pointing fields of an entity."""
+    found: Pointers = unit.app.kept(("pointers", entity.name), lambda: _pointers(entity))
+    return found
+
+
+def points_at(entity: Entity, record: Mapping[str, Any]) -> Iterator[Pointing]:
+    """Every id a record holds."""
+    return _pointers(entity).of(record)
+
+
+def _pointers(entity: Entity) -> Pointers:
+    plain = []
+    rows = []
     for field in entity.fields.values():
-        value = record.get(field.name)
-        if value is None or field.system:
-            continue
+        kind = bind(field)
         if field.rows is not None:
-            for at, row in enumerate(value):
-                yield from points_at(field.rows, row, f"{prefix}/{field.name}/{at}")
-            continue
-        for at, (target, id) in enumerate(bind(field).references(value)):
-            place = f"/{at}" if isinstance(value, list) else ""
-            yield Pointing(field, f"{prefix}/{field.name}{place}", target, id)
+            rows.append((field, _pointers(field.rows)))
+        elif not field.system and type(kind).references is not FieldType.references:
+            plain.append((field, kind))
+    files = any(kind.name in {"file", "image"} for _, kind in plain)
+    return Pointers(tuple(plain), tuple(rows), files or any(inner.files for _, inner in rows))
 
 
 def check_references(
@@ -54,10 +85,11 @@ def check_references(
 ) -> list[Problem]:
     """Problems with what `record` points at anew; what it pointed at before may stay, even when
     the actor does not see it or it went away since."""
-    before = {(p.field.name, p.target, p.id) for p in points_at(entity, old)} if old else set()
+    pointers = pointers_of(unit, entity)
+    before = {(p.field.name, p.target, p.id) for p in pointers.of(old)} if old else set()
     fresh = [
         found
-        for found in points_at(entity, record)
+        for found in pointers.of(record)
         if (found.field.name, found.target, found.id) not in before and not found.field.compute
     ]
     if not fresh:

@@ -23,7 +23,7 @@ class Relation:
 def relations_of(unit: Unit, entity: str, id: int) -> list[Relation]:
     """The relations of a record whose lists the actor may read, in the model's order."""
     found = []
-    for name, (other, link) in unit.app.model.inverses(entity).items():
+    for name, (other, link) in unit.app.inverses(entity).items():
         access = unit.access(other.name)
         if not access.may("read") or not access.usable(link.name):
             continue

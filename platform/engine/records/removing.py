@@ -56,7 +56,8 @@ def remove(unit: Unit, entity: str, id: int, version: int | None, *, comment: st
         raise MissingVersion
     if version != old["version"]:
         raise stale(unit, entity, id)
-    if flows.locked(unit, definition, old):
+    # nobody names a system field: its right is that of the record as a whole
+    if flows.rights(unit, definition, old).get("created_at") in {"read", "hidden"}:
         raise Forbidden("delete", entity=definition.title)
     ripple = Ripple(unit)
     _Removal(unit, ripple, comment).record(definition, old, frozenset())
@@ -221,6 +222,7 @@ def _bring_back(unit: Unit, entity: Entity, old: Record, ripple: Ripple) -> None
     changes = changes_of(unit.app.types(entity), old, new)
     note(unit, entity.name, old["id"], new["version"], "restore", changes)
     unit.touched.add((entity.name, old["id"]))
+    flows.restored(unit, entity, old["id"])
     ripple.changed(entity.name, None, new)
     for link in links_to(unit.app.model, entity.name):
         assert link.field.reference is not None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.problems import Problem
 from engine.records.failures import Invalid, NotFound
@@ -13,6 +15,7 @@ from engine.records.reading import visible
 from engine.records.unit import Unit
 from engine.tables import system
 
+MOST: Final = 50  # of one person for one list
 _VIEW, _STAR = system.SAVED_VIEW, system.STAR
 
 
@@ -42,17 +45,23 @@ def saved_views(unit: Unit, entity: str) -> list[SavedView]:
 def save_view(unit: Unit, entity: str, name: str, query: str) -> int:
     """Keep a list for oneself; the same name replaces it.
 
-    Raises: Invalid for a bad name.
+    Raises: NotFound, Invalid for a bad name or too many.
     """
     unit.entity(entity)
-    if not 1 <= len(name.strip()) <= 100 or len(query) > 8_000:
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 100 or not name.isprintable() or len(query) > 8_000:
         raise Invalid([Problem("R601", pointer="/name")])
+    if not query.isprintable():  # an address has none; PostgreSQL takes no NUL
+        raise Invalid([Problem("R109", pointer="/query")])
     own = (_VIEW.c.user_id == unit.actor.id, _VIEW.c.entity == entity)
-    unit.connection.execute(sa.delete(_VIEW).where(*own, _VIEW.c.name == name.strip()))
+    unit.connection.execute(sa.delete(_VIEW).where(*own, _VIEW.c.name == name))
+    held = sa.select(sa.func.count()).select_from(_VIEW).where(*own)
+    if unit.connection.scalar(held) >= MOST:  # type: ignore[operator] # a count is never null
+        raise Invalid([Problem("R814", {"most": MOST}, "/name")])
     id = unit.app.database.ids.next(unit.connection)
     unit.connection.execute(
         sa.insert(_VIEW).values(
-            id=id, entity=entity, name=name.strip(), query=query, user_id=unit.actor.id, position=0
+            id=id, entity=entity, name=name, query=query, user_id=unit.actor.id, position=0
         )
     )
     return id
@@ -71,15 +80,19 @@ def delete_view(unit: Unit, id: int) -> None:
 def star(unit: Unit, entity: str, id: int, *, on: bool) -> None:
     """Put a star on a record, or take it off.
 
-    Raises: NotFound for a record that the actor does not see.
+    Raises: NotFound for a star on a record that the actor does not see.
     """
-    if not visible(unit, entity, [id]):
+    if on and not visible(unit, entity, [id]):
         raise NotFound
-    unit.connection.execute(sa.delete(_STAR).where(*_own_star(unit, entity, [id])))
-    if on:
-        unit.connection.execute(
-            sa.insert(_STAR).values(user_id=unit.actor.id, entity=entity, record_id=id, at=unit.now)
-        )
+    if not on:
+        unit.connection.execute(sa.delete(_STAR).where(*_own_star(unit, entity, [id])))
+        return
+    kind: Any = sqlite.insert if unit.app.dialect == "sqlite" else postgresql.insert
+    unit.connection.execute(  # a second click, even at the same moment, changes nothing
+        kind(_STAR)
+        .values(user_id=unit.actor.id, entity=entity, record_id=id, at=unit.now)
+        .on_conflict_do_nothing()
+    )
 
 
 def starred(unit: Unit, entity: str, ids: Sequence[int]) -> frozenset[int]:
@@ -90,6 +103,19 @@ def starred(unit: Unit, entity: str, ids: Sequence[int]) -> frozenset[int]:
         sa.select(_STAR.c.record_id).where(*_own_star(unit, entity, ids))
     )
     return frozenset(rows)
+
+
+def stars(unit: Unit, entity: str, *, size: int = 20) -> list[int]:
+    """The records of an entity with the actor's star that he still sees, the latest first."""
+    newest = (
+        sa.select(_STAR.c.record_id)
+        .where(_STAR.c.user_id == unit.actor.id, _STAR.c.entity == entity)
+        .order_by(_STAR.c.at.desc(), _STAR.c.record_id.desc())
+        .limit(200)
+    )
+    ids = list(unit.connection.scalars(newest))
+    seen = visible(unit, entity, ids)
+    return [id for id in ids if id in seen][:size]
 
 
 def _own_star(unit: Unit, entity: str, ids: Sequence[int]) -> list[sa.ColumnElement[bool]]:

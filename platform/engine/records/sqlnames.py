@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
-from engine.definitions.model import Entity, Field, Model
+from engine.definitions.model import Entity, Field
 from engine.expressions import (
     Env,
     ExpressionError,
@@ -57,12 +57,11 @@ class Source(Protocol):
     """What the resolver needs of an application."""
 
     @property
-    def model(self) -> Model:
-        """The model."""
-
-    @property
     def dialect(self) -> str:
         """The database's kind."""
+
+    def inverses(self, entity: str) -> Mapping[str, tuple[Entity, Field]]:
+        """The named relations that lead back to an entity."""
 
     def scope(self, entity: Entity) -> Scope:
         """The types of an entity's names."""
@@ -164,7 +163,7 @@ class SqlNames:
         name = path[0]
         if (field := self.entity.fields.get(name)) is not None:
             return self._own_rows(field)
-        inverse = self.app.model.inverses(self.entity.name).get(name)
+        inverse = self.app.inverses(self.entity.name).get(name)
         if inverse is None:
             raise not_in_sql(path)
         other, link = inverse

@@ -25,7 +25,7 @@ from engine.records.history import changes_of, note, note_many, row_of
 from engine.records.labels import names_of
 from engine.records.numbers import number
 from engine.records.reading import read
-from engine.records.references import points_at
+from engine.records.references import pointers_of
 from engine.records.unit import Unit
 from engine.storage import violation
 from engine.tables import system
@@ -43,6 +43,7 @@ class Saving:
     given: frozenset[str]
     relations: Relations
     problems: list[Problem] = field(default_factory=list)
+    rows: Mapping[str, Any] = field(default_factory=dict)  # lines as they were given
 
     @property
     def errors(self) -> list[Problem]:
@@ -173,8 +174,11 @@ def _claim_files(
     unit: Unit, entity: Entity, new: Mapping[str, Any], old: Mapping[str, Any] | None
 ) -> None:
     """Fresh uploads become this record's."""
-    before = {p.id for p in points_at(entity, old) if p.target == FILE} if old else set()
-    fresh = {p.id for p in points_at(entity, new) if p.target == FILE} - before
+    pointers = pointers_of(unit, entity)
+    if not pointers.files:
+        return
+    before = {p.id for p in pointers.of(old) if p.target == FILE} if old else set()
+    fresh = {p.id for p in pointers.of(new) if p.target == FILE} - before
     if fresh:
         table = system.FILE
         unit.connection.execute(

@@ -6,7 +6,7 @@ A view is compiled for a set of roles where the predicates allow it, else for on
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -37,10 +37,15 @@ def viewer_key(unit: Unit, entity: str) -> Hashable:
     access = unit.access(entity)
     if unit.actor.system:
         return "@system"
-    if not access.conditional:
+    conditional, clocks = unit.app.kept(
+        ("seen", entity, access.roles), lambda: (access.conditional, access.clocks)
+    )
+    if not conditional:
         return access.roles
     actor = unit.actor
-    return (access.roles, actor.id, actor.department, actor.departments, unit.today)
+    time = unit.now if "now" in clocks else unit.now.astimezone(unit.company_zone).date()
+    key = (access.roles, actor.id, actor.department, actor.departments)
+    return (*key, time) if clocks else key
 
 
 def unit_env(unit: Unit) -> Env:
@@ -145,25 +150,53 @@ class View:
 
     def finish(self, unit: Unit, records: Sequence[dict[str, Any]]) -> None:
         """Complete the rows in place: lists, lines, live values, masks; hidden values go."""
-        app = unit.app
         for name in self.many:
             for record in records:
                 if record.get(name) is None:
                     record[name] = []
         if self.below:
-            app.reader.complete(unit.connection, self.names.place, records, self.below)
+            self._complete(unit, records)
         for definition in self.live:
             compute_live(unit, self.names.entity, definition, records)
+        fields = self.names.entity.fields
         for name, access in self.masked:
             for record in records:
-                record[name] = masked(self.names.entity.fields[name], record.get(name), access)
+                record[name] = masked(fields[name], record.get(name), access)
         for name, level, access in self.levels:
             for record in records:
                 seen = record.pop(level)
                 if seen == 0:
                     record.pop(name, None)
                 elif seen == 1:
-                    record[name] = masked(self.names.entity.fields[name], record.get(name), access)
+                    record[name] = masked(fields[name], record.get(name), access)
+
+    def _complete(self, unit: Unit, records: Sequence[dict[str, Any]]) -> None:
+        """Lists and lines, less the columns that are hidden."""
+        unit.app.reader.complete(unit.connection, self.names.place, records, self.below)
+        for name in self.below:
+            access = self.access.fields[name]
+            if access.columns:
+                field = self.names.entity.fields[name]
+                for record in records:
+                    record[name] = shown_rows(field, record[name], access)
+
+
+def shown_rows(
+    definition: Field, rows: Sequence[Mapping[str, Any]], access: FieldAccess
+) -> list[dict[str, Any]]:
+    """Rows without the columns that the actor may not see."""
+    assert definition.rows is not None
+    found = []
+    for row in rows:
+        seen = dict(row)
+        for name, column in access.columns.items():
+            if column.read.ever or name not in seen:
+                continue
+            value = seen.pop(name)
+            if column.masked.ever:
+                seen[name] = masked(definition.rows.fields[name], value, column)
+        found.append(seen)
+    return found
 
 
 def masked(definition: Field, value: Any, access: FieldAccess) -> Masked | None:

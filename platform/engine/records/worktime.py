@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
-MOST_DAYS: Final = 3_700  # ten years: a calendar without a working day must not be searched for ever
+MOST_DAYS: Final = 3_700  # a calendar without any working day must not be searched for ever
 
 
 @dataclass(frozen=True, slots=True)

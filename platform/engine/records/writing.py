@@ -12,6 +12,8 @@ from typing import Any
 
 from engine.access import Action
 from engine.definitions.model import Entity
+from engine.fields import bind
+from engine.problems import Problem
 from engine.records import flows, rows
 from engine.records.computing import compute, live_values
 from engine.records.evaluation import Relations
@@ -55,8 +57,37 @@ def draft(
         raise Forbidden("create", entity=definition.title)
     given, problems = intake(unit, definition, values, creating=True, zone=zone)
     # no id yet: 0 differs from every other, so that "parent != id" says what it means
-    new = {"id": 0} | defaults(unit, definition) | given
-    return Saving(definition, None, new, frozenset(given), Relations(unit), problems)
+    new = {"id": 0} | defaults(unit, definition) | _whole_rows(unit, definition, given, None)
+    lines = _given_rows(definition, given)
+    return Saving(definition, None, new, frozenset(given), Relations(unit), problems, lines)
+
+
+def _given_rows(entity: Entity, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if entity.fields[name].rows is not None}
+
+
+def _whole_rows(
+    unit: Unit, entity: Entity, given: Mapping[str, Any], old: Mapping[str, Any] | None
+) -> Record:
+    """The given values with their rows made whole: a known row keeps what is not given (columns
+    its writer does not see among it), a new one begins with its defaults."""
+    found = dict(given)
+    for name, lines in _given_rows(entity, given).items():
+        inner = entity.fields[name].rows
+        assert inner is not None
+        before = {row["id"]: row for row in (old or {}).get(name) or ()}
+        columns = {column.name: bind(column) for column in inner.fields.values()}
+        whole = []
+        for row in lines:
+            known = before.get(row.get("id"))
+            begin = known or {
+                column: kind.default(unit.now, unit.actor.id, unit.zone)
+                for column, kind in columns.items()
+                if not kind.field.compute
+            }
+            whole.append({**begin, **row})
+        found[name] = whole
+    return found
 
 
 def defaults(unit: Unit, entity: Entity) -> Record:
@@ -76,6 +107,7 @@ def check(unit: Unit, saving: Saving) -> None:
     if not saving.problems:  # a record of unreadable values would only raise noise
         _settle(unit, saving)
         saving.problems += rows.row_problems(entity, saving.old, saving.new)
+        saving.problems += _kept_columns(saving)
         saving.problems += check_references(unit, entity, saving.new, saving.old, saving.relations)
     basis = saving.new if saving.old is None else saving.old
     saving.problems += cells_refused(
@@ -91,6 +123,25 @@ def check(unit: Unit, saving: Saving) -> None:
         return
     if not holds(unit, entity, allowed, saving.relations.env(saving.new)):
         raise Forbidden("create", entity=entity.title)
+
+
+def _kept_columns(saving: Saving) -> list[Problem]:
+    """Columns that the system fills may come back as they were shown, and not otherwise."""
+    problems = []
+    for name, given in saving.rows.items():
+        inner = saving.entity.fields[name].rows
+        assert inner is not None
+        kept = [one for one in inner.fields.values() if one.compute or one.read_only]
+        before = {row["id"]: row for row in (saving.old or {}).get(name) or ()}
+        for at, (row, now) in enumerate(zip(given, saving.new.get(name) or (), strict=False)):
+            for column in kept:
+                if column.name not in row:
+                    continue
+                was = before.get(row.get("id"), {})
+                if row[column.name] not in (now.get(column.name), was.get(column.name)):
+                    pointer = f"/{name}/{at}/{column.name}"
+                    problems.append(Problem("R202", {"field": column.title}, pointer))
+    return problems
 
 
 def _settle(unit: Unit, saving: Saving) -> None:
@@ -139,7 +190,9 @@ def change(
         rights=flows.rights(unit, definition, old),
         zone=zone,
     )
-    saving = Saving(definition, old, old | given, frozenset(given), Relations(unit), problems)
+    new = old | _whole_rows(unit, definition, given, old)
+    lines = _given_rows(definition, given)
+    saving = Saving(definition, old, new, frozenset(given), Relations(unit), problems, lines)
     check(unit, saving)
     if saving.errors:
         raise Invalid(saving.errors)

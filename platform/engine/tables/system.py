@@ -192,6 +192,14 @@ COMMENT = _table(
     _at("removed_at"),
     sa.Index("dg_comment_record", "entity", "record_id", "id"),
 )
+REQUEST = _table(  # forms that were saved: the same one sent again makes no second record
+    "request",
+    _text("key", primary_key=True),
+    _text("entity"),
+    _big("record_id", null=False),
+    _at("at", null=False),
+    sa.Index("dg_request_at", "at"),
+)
 SAVED_VIEW = _table(
     "saved_view",
     _id(),
