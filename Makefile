@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := .demo
 PORT ?= 8000
 
-.PHONY: help demo test bench check lint types assets system clean
+.PHONY: help demo test bench check lint types assets translations docs system clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -34,6 +34,12 @@ bench: $(VENV)/.installed ## generated application against a hand-written one
 
 assets: $(VENV)/.installed ## build the front end and the translations
 	$(BIN)/python hatch_build.py
+
+translations: $(VENV)/.installed ## bring the Chinese catalogue up to date
+	$(BIN)/python scripts/update_translations.py
+
+docs: $(VENV)/.installed ## write the generated reference pages
+	$(BIN)/python -P scripts/build_docs.py
 
 system: ## PostgreSQL, Chromium and a Chinese font from Debian's packages
 	@./scripts/system-packages

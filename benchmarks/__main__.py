@@ -23,11 +23,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from benchmarks import ours, rival
+from benchmarks.prepared import Prepared
 
 ROWS, USERS = 100_000, 200
+WARM = 5  # the first few of each fill caches and are not counted
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -93,14 +95,16 @@ def _first_answer(
 
 Request = tuple[str, str, bytes | None]
 Maker = Callable[[int], Request]
+Pair = tuple[tuple[Target, Prepared], tuple[Target, Prepared]]
 
 
 def get(path: str) -> Maker:
     return lambda _: ("GET", path, None)
 
 
-def scenarios(api: str, page: str, style: str) -> dict[str, Maker]:
-    """The same work in each application's own URLs (`style` tells how filters are spelled)."""
+def scenarios(how: Prepared) -> dict[str, Maker]:
+    """The same work in each application's own addresses."""
+    api, page, style, first = how.api, how.page, how.style, how.first
 
     def listing(base: str, **wanted: str) -> str:
         return (
@@ -127,50 +131,52 @@ def scenarios(api: str, page: str, style: str) -> dict[str, Maker]:
         return "POST", api, json.dumps(body).encode()
 
     return {
-        "record JSON": lambda number: ("GET", f"{api}/{1 + number * 200}", None),
+        "record JSON": lambda number: ("GET", f"{api}/{first + number * 200}", None),
         "list of 25, filtered, sorted, counted": get(listing(api, level="B", status="active")),
         "contains search 麒麟": get(listing(api, q="麒麟")),
         "contains search, rare": get(listing(api, q="麒麟麒麟橡胶")),
         "create": create,
-        "update": lambda number: ("PATCH", f"{api}/{1 + number * 200}", b""),
+        "update": lambda number: ("PATCH", f"{api}/{first + number * 200}", b""),
         "HTML list page": get(listing(page, level="B", status="active")),
     }
 
 
-def update_body(target: Target, api: str, number: int) -> bytes:
+def update_body(target: Target, how: Prepared, number: int) -> bytes:
     """The change of one record, based on the version just read."""
-    _, status, body = target.ask("GET", f"{api}/{1 + number * 200}")
+    _, status, body = target.ask("GET", f"{how.api}/{how.first + number * 200}")
     assert status == 200, (target.name, status, body[:300])
     version = json.loads(body)["version"]
     return json.dumps({"version": version, "note": f"回访 {number} {time.time_ns()}"}).encode()
 
 
-def measure(
-    pair: tuple[tuple[Target, str, str, str], ...], rounds: int
-) -> list[tuple[str, list[float], list[float]]]:
+def measure(pair: Pair, rounds: int) -> list[tuple[str, list[float], list[float]]]:
     """Seconds per request of both, interleaved, scenario by scenario."""
-    plans = [(target, api, scenarios(api, page, style)) for target, api, page, style in pair]
+    plans = [(target, how, scenarios(how)) for target, how in pair]
     table = []
     for name in plans[0][2]:
         times: list[list[float]] = [[], []]
-        for number in range(rounds + 5):
-            for side, (target, api, plan) in enumerate(plans if number % 2 else plans[::-1]):
-                method, path, body = plan[name](number % 400)
+        for number in range(rounds + WARM):
+            order = (0, 1) if number % 2 else (1, 0)
+            for side in order:
+                target, how, plan = plans[side]
+                method, path, body = plan[name](number)
                 if method == "PATCH":
-                    body = update_body(target, api, number % 400)
+                    body = update_body(target, how, number)
                 took, status, answer = target.ask(method, path, body)
                 assert status in (200, 201), (target.name, name, status, answer[:300])
-                if number >= 5:  # the first few warm caches up
-                    times[side if number % 2 else 1 - side].append(took)
+                if number >= WARM:
+                    times[side].append(took)
         table.append((name, times[0], times[1]))
     return table
 
 
-def report(table: list[tuple[str, list[float], list[float]]], first: Target, second: Target) -> str:
+def report(
+    table: list[tuple[str, list[float], list[float]]], first: Target, second: Target, rows: int
+) -> str:
     """The table as Markdown."""
     lines = [
         f"Measured {datetime.now(UTC):%Y-%m-%d} · Python {machine.python_version()} · {os.cpu_count()} cores · "
-        f"SQLite, {ROWS:,} rows, waitress, one process each, one connection each, interleaved",
+        f"SQLite, {rows:,} rows, waitress, one process each, one connection each, interleaved",
         "",
         "| work | ours, ms (p90) | hand-written, ms (p90) | ratio (≥ 0.9 wanted) |",
         "|---|---|---|---|",
@@ -208,14 +214,8 @@ def main() -> None:
                 "hand-written", theirs.command, theirs.port, theirs.headers, theirs.probe
             ) as second,
         ):
-            table = measure(
-                (
-                    (first, mine.api, mine.page, mine.style),
-                    (second, theirs.api, theirs.page, theirs.style),
-                ),
-                chosen.rounds,
-            )
-            text = report(table, first, second)
+            table = measure(((first, mine), (second, theirs)), chosen.rounds)
+            text = report(table, first, second, chosen.rows)
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "latest.md").write_text(text, encoding="utf-8")

@@ -11,8 +11,10 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ PHONE = re.compile(r"1[3-9][0-9]{9}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 LEVELS, STATUSES = ("A", "B", "C"), ("lead", "active", "lost")
 COLUMNS = ("code", "name", "level", "status", "city", "owner", "credit_limit", "founded")
+SEARCHED = ("code", "name", "phone", "email", "city", "address", "note")
 TITLES = ("编号", "名称", "级别", "状态", "城市", "负责人", "信用额度", "成立")
 
 user = sa.Table(
@@ -99,7 +102,12 @@ INPUT = frozenset(FIELDS) - {
 def bigrams(text: str) -> str:
     """Overlapping pairs of characters as words for the full-text index."""
     squeezed = text.lower()
-    return " ".join(f"{a}{b}".encode().hex() for a, b in zip(squeezed, squeezed[1:], strict=False))
+    return " ".join(f"{a}{b}".encode().hex() for a, b in pairwise(squeezed))
+
+
+def words_of(row: Mapping[str, Any]) -> str:
+    """The pairs of everything a search looks into."""
+    return bigrams(" ".join(str(row.get(name) or "") for name in SEARCHED))
 
 
 def open_engine(path: Path) -> sa.Engine:
@@ -166,7 +174,7 @@ def prepare(path: Path, rows: Any, users: int) -> str:
         db.execute(customer.insert(), batch)
         db.exec_driver_sql(
             "INSERT INTO customer_search(rowid, grams) VALUES (?, ?)",
-            [(row["id"], bigrams(f"{row['code']} {row['name']}")) for row in batch],
+            [(row["id"], words_of(row)) for row in batch],
         )
         db.exec_driver_sql("ANALYZE")
     return token
@@ -213,14 +221,11 @@ def make_app(path: Path) -> Flask:
             grams = " AND ".join(f'"{word}"' for word in bigrams(term).split())
             wanted.append(
                 sa.text(
-                    "customer.id IN (SELECT rowid FROM customer_search WHERE grams MATCH :grams)"
+                    "customer.id IN (SELECT rowid FROM customer_search WHERE customer_search MATCH :grams)"
                 ).bindparams(grams=grams)
             )
             wanted.append(
-                sa.or_(
-                    customer.c.name.contains(term, autoescape=True),
-                    customer.c.code.contains(term, autoescape=True),
-                )
+                sa.or_(*(customer.c[name].icontains(term, autoescape=True) for name in SEARCHED))
             )
         named = {"me": me.id, "dept": me.department}
         query = (
@@ -295,7 +300,7 @@ def make_app(path: Path) -> Flask:
             log(db, key[0], 1, "create", {k: [None, v] for k, v in values.items()}, me.id, now)
             db.exec_driver_sql(
                 "INSERT INTO customer_search(rowid, grams) VALUES (?, ?)",
-                (key[0], bigrams(f"{values.get('code') or ''} {values['name']}")),
+                (key[0], words_of(values)),
             )
             row = (
                 db.execute(_get, {"id": key[0], "me": me.id, "dept": me.department})
@@ -332,6 +337,16 @@ def make_app(path: Path) -> Flask:
             )
             if done.rowcount != 1:
                 abort(409)
+            if changed.keys() & set(SEARCHED):
+                db.exec_driver_sql(
+                    "INSERT INTO customer_search(customer_search, rowid, grams)"
+                    " VALUES ('delete', ?, ?)",
+                    (id, words_of(old)),
+                )
+                db.exec_driver_sql(
+                    "INSERT INTO customer_search(rowid, grams) VALUES (?, ?)",
+                    (id, words_of(old | changed)),
+                )
             log(
                 db,
                 id,
@@ -393,7 +408,7 @@ def check(
         try:
             amount = Decimal(str(given.get("credit_limit", 0)))
             if not amount.is_finite() or amount < 0 or amount * SCALE != int(amount * SCALE):
-                raise InvalidOperation  # noqa: TRY301
+                raise InvalidOperation
             values["credit_limit"] = int(amount * SCALE)
         except InvalidOperation:
             wrong("credit_limit", "金额不正确")

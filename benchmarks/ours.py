@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-
 from benchmarks.data import customers
 from benchmarks.prepared import Prepared, free_port
 from dougong.installation import Installation, Listing
@@ -22,7 +21,6 @@ from engine.records.people import create_department, create_user
 from engine.records.unit import SYSTEM
 from engine.tables import search
 
-
 PACKS = Path(__file__).parent / "pack"
 KEY = "bench"
 SLICE = 5_000
@@ -35,8 +33,10 @@ def prepare(folder: Path, rows: int, users: int) -> Prepared:
     assert model is not None, problems
     company = create_company(installation, Listing(KEY, "", "bench"), sources)
     people = _people(company, users)
+    with company.database.write() as connection:
+        ids = company.database.ids.take(connection, rows)
     for batch in _slices(rows, people):
-        _insert(company, batch)
+        _insert(company, batch, ids[0] - 1)
     with company.database.write() as connection:
         if company.database.kind == "sqlite":
             connection.exec_driver_sql("ANALYZE")
@@ -57,10 +57,11 @@ def prepare(folder: Path, rows: int, users: int) -> Prepared:
         ],
         port=port,
         headers={"Cookie": f"dg_session={token}", "X-CSRF-Token": _csrf(folder, token)},
-        probe=f"{base}/api/v1/customer/1",
+        probe=f"{base}/api/v1/customer/{ids[0]}",
         api=f"{base}/api/v1/customer",
         page=f"{base}/e/customer",
         style="f.{}.eq",
+        first=ids[0],
     )
 
 
@@ -85,7 +86,7 @@ def _slices(rows: int, people: list[int]) -> Any:
         yield batch
 
 
-def _insert(company: Company, batch: list[dict[str, Any]]) -> None:
+def _insert(company: Company, batch: list[dict[str, Any]], before: int) -> None:
     """Rows and their search index, straight into the tables: only the requests are measured."""
     now = datetime.now(UTC)
     place = company.current.tables.of("customer")
@@ -106,12 +107,14 @@ def _insert(company: Company, batch: list[dict[str, Any]]) -> None:
                     ).items()
                     if name != "id"
                 }
-                | {"id": row["id"], "version": 1}
+                | {"id": before + row["id"], "version": 1}
                 for row in batch
             ],
         )
         if place.search is not None:
-            texts = [(row["id"], [row[name] for name in place.search.fields]) for row in batch]
+            texts = [
+                (before + row["id"], [row[name] for name in place.search.fields]) for row in batch
+            ]
             search.index_many(connection, place.search, texts)
 
 

@@ -17,6 +17,7 @@ class Prepared:
     api: str
     page: str
     style: str
+    first: int  # id of the first record; the others follow without gaps
 
 
 def free_port() -> int:

@@ -22,6 +22,7 @@ def prepare(path: Path, rows: int, users: int) -> Prepared:
         api="/customer",
         page="/page",
         style="{}",
+        first=1,
     )
 
 

@@ -253,6 +253,13 @@ def routes() -> str:
     return "\n".join(lines)
 
 
+# --- icons -------------------------------------------------------------------------------------
+def icons() -> str:
+    """The icons that are part of the build."""
+    names = json.loads((ROOT / "frontend" / "src" / "icons.json").read_text("utf-8"))
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "definitions": definitions,
     "field_types": field_types,
@@ -261,6 +268,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "problems": problems,
     "commands": commands,
     "routes": routes,
+    "icons": icons,
 }
 
 

@@ -152,6 +152,43 @@ describe("filters", () => {
     expect(read(find(".builder-group"), fields)).toBeNull();
   });
 
+  it("finds people and records instead of asking for their number", async () => {
+    const owner: Filterable = {
+      name: "owner",
+      title: "Owner",
+      kind: "ref",
+      operators: ["eq", "in", "me"],
+      options: [["4", "Ada"]],
+      lookup: "/c/e/deal/lookup/owner?any=1",
+    };
+    const asked: string[] = [];
+    vi.stubGlobal("fetch", async (address: string) => {
+      asked.push(address);
+      return Response.json({ items: [{ value: 9, label: "Bo", hint: "b" }] });
+    });
+    const tree = { and: [["owner", "eq", "4"]] };
+    document.body.append(group([owner], tree as never));
+    const input = () => find<HTMLInputElement>("input[role=combobox]");
+    expect(input().value).toBe("Ada");
+    expect(input().getAttribute("aria-label")).toContain("Owner");
+    expect(read(find(".builder-group"), [owner])).toEqual(tree);
+    input().focus();
+    await vi.waitFor(() => expect(document.querySelectorAll(".picker-option").length).toBe(1));
+    expect(asked).toEqual(["/c/e/deal/lookup/owner?any=1&q="]);
+    find(".picker-option").dispatchEvent(new Event("mousedown", { bubbles: true }));
+    expect(read(find(".builder-group"), [owner])).toEqual({ and: [["owner", "eq", "9"]] });
+    const ops = find<HTMLSelectElement>("[data-part=op]");
+    ops.value = "in";
+    ops.dispatchEvent(new Event("change"));
+    expect(find(".picker-chip").textContent).toBe("Bo");
+    expect(read(find(".builder-group"), [owner])).toEqual({ and: [["owner", "in", ["9"]]] });
+    find<HTMLSelectElement>("[data-part=op]").value = "me";
+    find("[data-part=op]").dispatchEvent(new Event("change"));
+    expect(document.querySelector(".picker")).toBeNull();
+    expect(read(find(".builder-group"), [owner])).toEqual({ and: [["owner", "me"]] });
+    vi.unstubAllGlobals();
+  });
+
   it("knows operators without a value", () => {
     expect(["empty", "this_month", "mine_tree", "today"].every(bare)).toBe(true);
     expect(bare("last_days")).toBe(false);

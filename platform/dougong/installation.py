@@ -48,7 +48,9 @@ class Installation:
         if not self._folder.is_dir():
             return []
         return sorted(
-            entry.name for entry in self._folder.iterdir() if (entry / "company.json").is_file()
+            entry.name
+            for entry in self._folder.iterdir()
+            if KEY.fullmatch(entry.name) and (entry / "company.json").is_file()
         )
 
     def listing(self, key: str) -> Listing | None:
@@ -86,10 +88,15 @@ class Installation:
             (draft / "company.json").write_text(text + "\n", encoding="utf-8")
             os.rename(draft, folder)
         except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
             if folder.exists():
                 raise StorageError("S102", key=listing.key) from error
             raise StorageError("S002", path=str(folder)) from error
-        company = self.company(listing.key)
+        try:
+            company = self.company(listing.key)
+        except StorageError:  # a server that cannot be reached leaves no entry behind
+            shutil.rmtree(folder)
+            raise
         assert company is not None
         return company
 
@@ -98,10 +105,12 @@ class Installation:
         company = self.company(key)
         if company is None:
             return
-        company.database.drop()
-        with self._lock:
-            self._open.pop(key, None)
-        shutil.rmtree(self._folder / key)
+        try:
+            company.database.drop()
+        finally:  # a server that cannot be reached must not keep the key taken
+            with self._lock:
+                self._open.pop(key, None)
+            shutil.rmtree(self._folder / key)
 
     def close(self) -> None:
         """Close every company's database."""

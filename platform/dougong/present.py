@@ -22,13 +22,15 @@ from engine.forms import Section, Tab
 from engine.records.flows import Happened
 from engine.records.history import Entry
 from engine.records.views import Masked
-from engine.workflow import Card
+from engine.workflow import Card, Command
 from engine.workflow import Step as FlowStep
 from engine.workflow.views import Person as Signer
 from engine.workflow.views import RoundView
 
 RECENT_DAYS: Final = 30
 LONGEST_CHANGE: Final = 160
+DECISIONS: Final = frozenset({"task.approve", "task.reject"})
+FLOW_ACTIONS: Final = frozenset({"flow", "approval"})  # history rows that a workflow wrote
 _NO_PAGE: Final = frozenset({USER, DEPARTMENT})
 
 
@@ -224,12 +226,17 @@ def fact(reader: Reader, field: Field, value: Any, span: int) -> Fact:
 
 
 def table(reader: Reader, field: Field, value: Any) -> Table | None:
-    """The rows of a lines field; None for other fields and masked values."""
+    """The rows of a lines field, less columns that nobody has filled in; None for other fields and
+    masked values."""
     kind = bind(field)
     if not isinstance(kind, LinesType) or isinstance(value, Masked):
         return None
-    columns = kind.columns.values()
     rows: Sequence[Mapping[str, Any]] = value or ()
+    columns = [
+        column
+        for name, column in kind.columns.items()
+        if any(row.get(name) not in (None, "", []) for row in rows)
+    ]
     totals = []
     for column in columns:
         amounts = [row.get(column.field.name) for row in rows]
@@ -300,6 +307,18 @@ class Decidable:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskCommand:
+    """Something else that may be done with a task; `asks` as in `engine.workflow.Command`."""
+
+    event: str
+    title: str
+    task: int
+    asks: Sequence[str]
+    places: Sequence[tuple[str, str]]
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """The approval card."""
 
@@ -308,9 +327,16 @@ class Approval:
     state: str
     steps: Sequence[Round]
     task: Decidable | None
+    commands: Sequence[TaskCommand] = ()
 
 
-def approval(reader: Reader, title: str, card: Card, task: Decidable | None) -> Approval | None:
+def approval(
+    reader: Reader,
+    title: str,
+    card: Card,
+    task: Decidable | None,
+    commands: Sequence[TaskCommand] = (),
+) -> Approval | None:
     """The card of a case; None before anything was submitted."""
     if not card.rounds:
         return None
@@ -321,7 +347,31 @@ def approval(reader: Reader, title: str, card: Card, task: Decidable | None) -> 
         "done": gettext("Approved"),
         "refused": gettext("Withdrawn") if last == "left" else gettext("Rejected"),
     }
-    return Approval(title, words[state], state, [_round(reader, one) for one in card.rounds], task)
+    rounds = [_round(reader, one) for one in card.rounds]
+    return Approval(title, words[state], state, rounds, task, commands)
+
+
+def task_commands(
+    reader: Reader, card: Card, commands: Iterable[Command], place: Callable[[str], str]
+) -> list[TaskCommand]:
+    """What may be done with tasks beside deciding them; with the name of whose task it is where
+    the same can be done with several."""
+    given = [
+        one
+        for one in commands
+        if one.event.startswith("task.") and one.event not in DECISIONS and one.task and not one.why
+    ]
+    whose = {person.task: person.user for round_ in card.rounds for person in round_.people}
+    found = []
+    for one in given:
+        assert one.task is not None
+        title = text_of(one.title, reader.language)
+        if sum(1 for other in given if other.event == one.event) > 1 and whose.get(one.task):
+            title = f"{title} · {reader.user(whose[one.task])}"
+        places = [(state, place(state)) for state in one.places]
+        needed = one.comment == "required"
+        found.append(TaskCommand(one.event, title, one.task, one.asks, places, needed))
+    return found
 
 
 def _round(reader: Reader, one: RoundView) -> Round:
@@ -421,7 +471,7 @@ def of_history(reader: Reader, entry: Entry) -> Happening:
     if entry.on_behalf:
         who = gettext("%(name)s for %(other)s", name=who, other=reader.user(entry.on_behalf))
     changes = () if kind == "create" else changed(reader, entry)
-    comment = "" if entry.action.startswith("flow:") else entry.comment
+    comment = "" if entry.action in FLOW_ACTIONS else entry.comment
     return happened(reader, entry.at, kind, who, words[kind], changes=changes, comment=comment)
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from flask import url_for
+from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 
 from dougong.i18n import language
@@ -40,6 +41,7 @@ from engine.records.failures import Forbidden
 from engine.records.flows import rights
 from engine.records.intake import holds, kept_by_system
 from engine.records.labels import names_for
+from engine.records.lookups import duplicates
 from engine.records.reading import Record, read, visible
 from engine.records.unit import Unit
 from engine.records.views import Masked
@@ -332,10 +334,22 @@ def answer(sheet: Sheet) -> dict[str, Any]:
     view = sheet.draw()
     parts = {tab.key: not tab.hidden for tab in view.tabs}
     parts |= {part.key: not part.hidden for tab in view.tabs for part in tab.sections}
-    return {
-        "fields": {item.name: _told(sheet, item) for item in view.items()},
-        "parts": parts,
-    }
+    fields = {item.name: _told(sheet, item) for item in view.items()}
+    if sheet.id is None:
+        for name, words in _known(sheet).items():
+            if name in fields:
+                fields[name]["message"] = f"{fields[name]['message']} {words}".strip()
+    return {"fields": fields, "parts": parts}
+
+
+def _known(sheet: Sheet) -> dict[str, str]:
+    """By field, that there is such a record already (`x-keys.duplicate`)."""
+    told: dict[str, str] = {}
+    for found in duplicates(sheet.unit, sheet.entity.name, sheet.form.values()):
+        name = " · ".join(part for part in (found.label, found.owner) if part)
+        words = gettext("There is one already: %(name)s", name=name)
+        told.setdefault(found.fields[0], words if name else gettext("There is one already."))
+    return told
 
 
 def _told(sheet: Sheet, item: Item) -> dict[str, Any]:
@@ -359,6 +373,9 @@ def _told(sheet: Sheet, item: Item) -> dict[str, Any]:
             for row in item.lines.rows
             if not row.spare
         ]
+        columns = (column.name for column in item.lines.columns)
+        totals = zip(columns, item.lines.totals, strict=True)
+        told["totals"] = {name: total for name, total in totals if total}
     return told
 
 

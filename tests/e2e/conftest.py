@@ -11,20 +11,32 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from dougong.app import create_app
 from dougong.installation import Installation, Listing, packs_roots
+from dougong.security import SESSION_COOKIE
 from dougong.settings import load_settings
 from dougong.setup import create_company, make_login_link
 from dougong.startup import start_plugins
+from engine.accounts.sessions import start_session
 from engine.packs import load_company
-from engine.records.people import change_department, create_department, create_user
-from engine.records.unit import SYSTEM
+from engine.records import flows, writing
+from engine.records.company import Company
+from engine.records.people import (
+    actor_of,
+    change_department,
+    create_department,
+    create_user,
+    find_user,
+)
+from engine.records.unit import SYSTEM, Actor
 
 COMPANIES = {"hotel": "hotel", "school": "training_school", "military": "military_supplier"}
 DESK, PHONE = (1360, 850), (390, 844)
@@ -50,11 +62,45 @@ class Site:
     installation: Installation
     folder: Path
 
-    def link(self, company: str, login: str) -> str:
-        """A fresh one-time login link."""
-        found = self.installation.company(company)
+    def company(self, key: str) -> Company:
+        """A company of the installation."""
+        found = self.installation.company(key)
         assert found is not None
-        return make_login_link(self.installation, found, login, "login", self.base)
+        return found
+
+    def link(self, company: str, login: str, purpose: str = "login") -> str:
+        """A fresh one-time link."""
+        return make_login_link(
+            self.installation, self.company(company), login, purpose, self.base
+        )
+
+    def actor(self, company: str, login: str) -> Actor:
+        """A person."""
+        found = self.company(company)
+        with found.database.read() as connection:
+            person = find_user(connection, login)
+            assert person is not None
+            actor = actor_of(connection, person["id"], found.current.model)
+        assert actor is not None
+        return actor
+
+    def session(self, company: str, login: str) -> str:
+        """The token of a fresh session."""
+        person = self.actor(company, login).id
+        with self.company(company).database.write() as connection:
+            return start_session(connection, person, datetime.now(UTC), hours=1)
+
+    def create(self, company: str, login: str, entity: str, **values: Any) -> int:
+        """A record made by somebody; its id."""
+        actor = self.actor(company, login)
+        with self.company(company).unit(actor, write=True, source="api") as unit:
+            return int(writing.create(unit, entity, values)["id"])
+
+    def fire(self, company: str, login: str, entity: str, id: int, event: str) -> None:
+        """A step of a record's workflow, taken by somebody."""
+        actor = self.actor(company, login)
+        with self.company(company).unit(actor, write=True, source="api") as unit:
+            flows.fire(unit, entity, id, event)
 
 
 @pytest.fixture(scope="session")
@@ -65,13 +111,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     start_plugins()
     for key, pack in COMPANIES.items():
         _company(installation, key, pack)
-    server = make_server("127.0.0.1", 0, create_app(installation), threaded=True)
+    server = make_server(
+        "127.0.0.1", 0, create_app(installation), threaded=True, request_handler=_Quiet
+    )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield Site(f"http://127.0.0.1:{server.server_port}", installation, folder)
     server.shutdown()
     thread.join()
     installation.close()
+
+
+class _Quiet(WSGIRequestHandler):
+    """Serves without a line for every request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
 
 
 def _company(installation: Installation, key: str, pack: str) -> None:
@@ -96,6 +151,7 @@ def browser() -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     assert path, "Chromium is missing: install the package chromium"
     with sync_playwright() as playwright:
+        expect.set_options(timeout=10_000)
         found = playwright.chromium.launch(executable_path=path, args=[*FLAGS, "--lang=zh-CN"])
         yield found
         found.close()
@@ -106,8 +162,8 @@ Visit = Callable[..., Page]
 
 @pytest.fixture
 def visit(site: Site, browser: Browser) -> Iterator[Visit]:
-    """``visit("hotel", "li", phone=True, language="en")``: a page of somebody who has just logged
-    in. The same person on the same device stays one context per test."""
+    """``visit("hotel", "li", phone=True, language="en")``: a browser of its own for somebody who
+    is logged in, on the first page. With ``login=""`` it is a stranger's, and nothing is open."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
@@ -122,15 +178,19 @@ def visit(site: Site, browser: Browser) -> Iterator[Visit]:
             has_touch=phone,
             locale=language,
             timezone_id="Asia/Shanghai",
+            base_url=f"{site.base}/{company}/",
         )
         contexts.append(context)
+        context.set_default_timeout(10_000)
         page = context.new_page()
         page.on("console", lambda m: m.type == "error" and complaints.append(m.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("response", lambda r: r.status >= 500 and complaints.append(f"{r.status} {r.url}"))
-        page.goto(site.link(company, login))
-        page.get_by_role("button").first.click()
-        page.wait_for_url(f"**/{company}/")
+        if login:
+            token = site.session(company, login)
+            home = f"{site.base}/{company}/"
+            context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": home}])
+            page.goto(home)
         return page
 
     yield open_page

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.companies import Served, prepare_trades
 from tests.web import Site, prepare
 
 
@@ -24,5 +25,23 @@ def site(prepared: Path, tmp_path: Path) -> Iterator[Site]:
     data = tmp_path / "site"
     shutil.copytree(prepared, data)
     found = Site.open(data)
+    yield found
+    found.installation.close()
+
+
+@pytest.fixture(scope="session")
+def trades(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an installation with a company of every shipped trade."""
+    data = tmp_path_factory.mktemp("trades")
+    prepare_trades(data)
+    return data
+
+
+@pytest.fixture
+def served(trades: Path, tmp_path: Path) -> Iterator[Served]:
+    """Companies of every trade, one's own, served."""
+    data = tmp_path / "data"
+    shutil.copytree(trades, data)
+    found = Served.open(data)
     yield found
     found.installation.close()

@@ -169,6 +169,7 @@ CONTRACT = entity(
                     "what": {"type": "string", "title": "What"},
                     "quantity": {"type": "integer", "title": "Quantity", "default": 1},
                     "price": money("Price"),
+                    "paid": money("Paid", **{"x-access": {"sales": {"read": False}}}),
                     "amount": computed("Amount", "round(quantity * price, 2)"),
                 },
             },

@@ -54,8 +54,6 @@ def test_record_page_speaks_the_reader_s_language(site: Site, contract: int) -> 
 def test_what_is_masked_stays_masked_everywhere(site: Site, customer: int) -> None:
     other = site.browser("li")  # the manager reads the customer in the clear
     assert "13800138000" in other.get(f"/e/customer/{customer}").text
-    with site.company.database.read():
-        pass
     colleague = site.browser("sun")  # of another department: sees nothing of it
     assert colleague.get(f"/e/customer/{customer}").status_code == 404
     assert colleague.get(f"/e/customer/{customer}/edit").status_code == 404
@@ -89,9 +87,7 @@ def test_save_and_new_leads_to_the_next_form(site: Site) -> None:
 
 def test_the_same_form_sent_twice_makes_one_record(site: Site) -> None:
     browser = site.browser("wang")
-    places = {
-        browser.post("/e/customer/new", new_customer()).headers["Location"] for _ in range(2)
-    }
+    places = {browser.post("/e/customer/new", new_customer()).headers["Location"] for _ in range(2)}
     assert len(places) == 1
 
 
@@ -172,7 +168,7 @@ def test_rows_keep_the_order_of_the_form(site: Site, contract: int) -> None:
     }  # fmt: skip
     assert browser.post(f"/e/contract/{contract}/edit", form).status_code == 303
     page = browser.get(f"/e/contract/{contract}/edit").text
-    names = re.findall(r'name="f_items-\d+\.name" value="([^"]+)"', page)
+    names = re.findall(r'name="f_items-\d+\.name"[^>]* value="([^"]+)"', page)
     assert names == ["安装", "夹具", "主轴"]
 
 
@@ -243,7 +239,7 @@ def test_lookup_finds_records_people_and_places(site: Site, customer: int) -> No
 
 
 def test_lookup_heeds_the_fields_it_hangs_on(site: Site, customer: int) -> None:
-    site.create("contact", "wang", name="周立", customer=customer)
+    site.create("contact", "wang", name="周立", mobile="13800138001", customer=customer)
     browser = site.browser("wang")
     page = browser.get("/e/contract/new").text
     assert "/lookup/contact?needs=customer" in page
@@ -336,9 +332,7 @@ def upload(browser: Browser, contract: int, version: int, name: str) -> Any:
         "version": str(version),
         "f_files-upload": (io.BytesIO(b"%PDF-1.7 content"), name),
     }
-    return browser.post(
-        f"/e/contract/{contract}/edit", data, content_type="multipart/form-data"
-    )
+    return browser.post(f"/e/contract/{contract}/edit", data, content_type="multipart/form-data")
 
 
 def test_files_are_attached_and_only_ever_downloaded(site: Site, contract: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.records_world import CUSTOMER, World, build, money, sources
+from tests.integration.records_world import CUSTOMER, World, build, computed, money, sources
 
 from engine.packs import check_sources
 from engine.records import (
@@ -61,6 +61,23 @@ def test_publishing_adds_hides_and_brings_back(world: World) -> None:
     world.change("root", "customer", found, bonus="12.5")
     publish(world.company, sources(), "small", SYSTEM, "back")
     assert world.get("root", "customer", made["id"])["tags"] == ["new"]
+
+
+def test_new_formulas_reach_old_records(world: World) -> None:
+    made = world.create("root", "customer", name="恒泰信", cost="10")
+    item = [{"what": "a", "quantity": 2, "price": "1.25"}]
+    world.create("root", "contract", title="t", customer=made["id"], items=item)
+    properties = {
+        **CUSTOMER["properties"],
+        "double": computed("Double", "cost * 2"),
+        "signed": computed("Signed", "sum(contracts.amount) * 10"),
+        "rest": computed("Rest", "signed - double"),
+    }
+    changed = {**CUSTOMER, "properties": properties}
+    publish(world.company, sources(customer=changed), "small", SYSTEM, check=check_sources)
+    found = world.get("root", "customer", made["id"])
+    assert [str(found[name]) for name in ("double", "signed", "rest")] == ["20.00", "25.00", "5.00"]
+    assert found["version"] == 1
 
 
 def test_other_workers_see_the_new_version(world: World) -> None:

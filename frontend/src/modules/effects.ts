@@ -10,6 +10,7 @@ export interface Effect {
   options?: string[] | null;
   message?: string;
   rows?: Record<string, string>[];
+  totals?: Record<string, string>;
 }
 
 type Entry = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
@@ -35,6 +36,10 @@ export function apply(box: HTMLElement, effect: Effect): void {
   if (effect.value !== undefined || effect.text !== undefined) fill(box, effect);
   if (effect.message !== undefined) remark(box, effect.message);
   if (effect.rows !== undefined) calculated(box, effect.rows);
+  for (const [name, text] of Object.entries(effect.totals ?? {})) {
+    const total = box.querySelector(`[data-total="${CSS.escape(name)}"]`);
+    if (total) total.textContent = text;
+  }
 }
 
 /** Calculated cells of a line table; the server does not count rows that are wholly empty. */

@@ -1,4 +1,5 @@
 import { icon, make, operator, option, say } from "./dom.ts";
+import { picker } from "./picker.ts";
 
 /** A field that may be filtered, as list.html hands it over. */
 export interface Filterable {
@@ -6,7 +7,10 @@ export interface Filterable {
   title: string;
   kind: string;
   operators: string[];
+  /** What may be chosen; of a field with `lookup` only what has a name already. */
   options: [string, string][];
+  /** The address that finds records or people for this field. */
+  lookup?: string;
 }
 
 /** A condition is [field, operator, value]; a group joins parts by one word. */
@@ -62,11 +66,39 @@ export function read(group: Element, fields: Filterable[]): Group | null {
   return word === "or" ? { or: parts } : { and: parts };
 }
 
+let counter = 0;
+
+/** A person or record, found by name; the select keeps the id. */
+function pointer(field: Filterable, chosen: string[], many: boolean, title: string): HTMLElement {
+  const select = make("select", { "data-part": "value", id: `builder-${counter++}` });
+  select.multiple = many;
+  if (!many) select.append(option("", ""));
+  for (const id of chosen) {
+    const known = field.options.find(([key]) => key === id);
+    select.append(option(known?.[1] ?? `#${id}`, id, true));
+  }
+  select.addEventListener("change", () => {
+    for (const { value, text } of select.selectedOptions)
+      if (value && !field.options.some(([key]) => key === value)) field.options.push([value, text]);
+  });
+  const box = make("span", { class: "picker", "data-lookup": field.lookup ?? "" }, select);
+  if (many) box.dataset.many = "";
+  picker(box);
+  box.querySelector("input")?.setAttribute("aria-label", title);
+  return box;
+}
+
 function valueInputs(field: Filterable, op: string, value: string | string[] | null): HTMLElement {
-  const several = Array.isArray(value) ? value : value === null ? [] : [value];
+  const several = (Array.isArray(value) ? value : value === null ? [] : [value]).map(String);
   const box = make("span", { class: "builder-value builder-pair" });
   if (bare(op)) return box;
-  const label = { "aria-label": `${field.title} · ${say("value")}`, "data-part": "value" };
+  const title = `${field.title} · ${say("value")}`;
+  if (field.lookup) {
+    const many = op === "in" || op === "not_in";
+    box.append(pointer(field, many ? several : several.slice(0, 1), many, title));
+    return box;
+  }
+  const label = { "aria-label": title, "data-part": "value" };
   if (
     field.options.length &&
     (op === "eq" || op === "ne" || op === "in" || op === "not_in" || op === "contains")
@@ -125,7 +157,7 @@ function row(fields: Filterable[], found: Condition | null): HTMLElement {
       box.querySelector<HTMLElement>("[data-part=field]")?.focus();
     });
     ops.addEventListener("change", () => {
-      draw(field.name, ops.value, value);
+      draw(field.name, ops.value, reading(box, fields)?.[2] ?? value);
       box.querySelector<HTMLElement>("[data-part=op]")?.focus();
     });
     remove.addEventListener("click", () => box.remove());

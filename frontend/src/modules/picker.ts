@@ -199,6 +199,7 @@ export function picker(box: HTMLElement): void {
       event.preventDefault();
       options[active]?.dispatchEvent(new CustomEvent("dougong:choose"));
     } else if (event.key === "Escape" && !list.hidden) {
+      event.preventDefault(); // the list goes, not the dialog around it
       event.stopPropagation();
       close();
       draw();

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -13,8 +15,10 @@ from dougong.commands.report import command_language
 from dougong.commands.serve import run_server
 from dougong.installation import Installation, Listing, packs_roots
 from dougong.setup import create_company, make_login_link
+from engine.definitions.model import text_of
 from engine.packs.loading import load_samples
 from engine.packs.specs import read_spec
+from engine.records.people import list_users
 
 
 @click.command()
@@ -33,24 +37,34 @@ def demo(installation: Installation, host: str, port: int, prepare_only: bool) -
             _load(installation, entry["key"], entry["pack"])
     base = f"http://{host}:{port}"
     for entry in entries:
-        company = installation.company(entry["key"])
-        assert company is not None
-        click.secho(f"\n{company.title(command_language())}   {base}/{company.key}/", bold=True)
-        for login in entry.get("logins", ["admin"]):
-            click.echo(
-                f"  {login:<10} {make_login_link(installation, company, login, 'login', base)}"
-            )
+        _tell(installation, entry, base)
     click.echo()
     if not prepare_only:
         run_server(installation, host, port)
 
 
-def _companies() -> list[dict[str, str]]:
+def _tell(installation: Installation, entry: Mapping[str, Any], base: str) -> None:
+    """The company's address, and a login link for some people of every kind."""
+    company = installation.company(entry["key"])
+    assert company is not None
+    language = command_language()
+    click.secho(f"\n{company.title(language)}   {base}/{company.key}/", bold=True)
+    roles = company.current.model.roles
+    with company.database.read() as connection:
+        people = {row["login"]: row for row in list_users(connection)}
+    for login in entry["logins"]:
+        person = people[login]
+        held = ", ".join(text_of(roles[name].title, language) for name in person["roles"])
+        click.echo(f"  {person['name']} · {held}")
+        click.echo(f"    {make_login_link(installation, company, login, 'login', base)}")
+
+
+def _companies() -> list[dict[str, Any]]:
     """The demonstration's list: ``entity_defs/demo.json`` of the first root that has one."""
     for root in packs_roots():
         path = root / "entity_defs" / "demo.json"
         if path.is_file():
-            found: list[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))["companies"]
+            found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["companies"]
             return found
     raise click.ClickException("entity_defs/demo.json not found")
 

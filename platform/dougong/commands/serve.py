@@ -13,6 +13,7 @@ from waitress.server import create_server
 from dougong.app import create_app
 from dougong.commands.options import with_installation
 from dougong.installation import Installation
+from dougong.runner import Runner
 from engine.storage import ServerLock
 
 THREADS = 8
@@ -33,7 +34,7 @@ def run_server(installation: Installation, host: str, port: int) -> None:
     Raises: StorageError when another server runs on the same data folder.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    with ServerLock(installation.settings.data):
+    with ServerLock(installation.settings.data), Runner(installation):
         server = create_server(create_app(installation), host=host, port=port, threads=THREADS)
 
         def stop(_signal: int, _frame: FrameType | None) -> None:

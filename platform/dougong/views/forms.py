@@ -46,6 +46,7 @@ from engine.records.drafts import Draft, draft_of, drop_draft, keep_draft
 from engine.records.failures import Invalid, Stale
 from engine.records.history import history
 from engine.records.labels import label_of, names_for
+from engine.records.lookups import Choice, users
 from engine.records.lookups import lookup as look_up
 from engine.records.reading import Record, read
 from engine.records.unit import Unit
@@ -135,9 +136,7 @@ def save(entity: str, id: int) -> Response:
     return go(url_for("records.show", entity=entity, id=id))
 
 
-def _late(
-    unit: Unit, entity: str, id: int, posted: Posted, version: int, stale: Stale
-) -> str:
+def _late(unit: Unit, entity: str, id: int, posted: Posted, version: int, stale: Stale) -> str:
     """The form after somebody else was faster: what only he changed is taken over, what both
     changed is named, and saving again is a decision made with both values in sight."""
     sheet = Sheet(unit, entity, id, posted=posted)
@@ -301,13 +300,19 @@ def lookup(entity: str, field: str) -> Response:
         inside = children(request.args["parent"])
         return jsonify(items=[{"value": place.code, "label": place.name} for place in inside])
     with reading() as unit:
+        if field == "@user":
+            people = users(unit, request.args.get("q", ""))
+            return jsonify(items=[_choice(one) for one in people])
         needs = request.args.getlist("needs")
         given = {name: request.args.get(PREFIX + name, "") for name in needs}
-        record = prefilled(unit, entity, given)
+        # a filter asks for what was ever chosen, not for what may be chosen now
+        record = None if "any" in request.args else prefilled(unit, entity, given)
         found = look_up(unit, entity, field, request.args.get("q", ""), record=record)
-        return jsonify(
-            items=[{"value": one.id, "label": one.label, "hint": one.note} for one in found]
-        )
+        return jsonify(items=[_choice(one) for one in found])
+
+
+def _choice(one: Choice) -> dict[str, Any]:
+    return {"value": one.id, "label": one.label, "hint": one.note}
 
 
 @blueprint.get("/<entity>/quick")

@@ -83,7 +83,8 @@ def _figure(unit: Unit, card: Card) -> Figure | None:
         return None
     entity = unit.app.model.entities[card.entity]
     query, problems = parse_query(card.query, entity, access)
-    if problems:
+    added = card.measure.removeprefix("sum:")
+    if problems or (added and not access.usable(added)):
         return None  # it asks for a field this person may not see
     value = _value(unit, card, query)
     href = url_for("lists.index", entity=card.entity)

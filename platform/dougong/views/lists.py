@@ -286,7 +286,7 @@ class _View:
                 "title": text_of(field.title, language()),
                 "kind": KINDS.get(field.type, "text"),
                 "operators": list(bind(field).operators),
-                "options": [[o.value, text_of(o.title, language())] for o in field.options],
+                "options": self._options(field),
                 "lookup": self._lookup(field),
             }
             for field in self._filterable()
@@ -299,10 +299,21 @@ class _View:
             if self.access.usable(field.name) and field.rows is None and bind(field).operators
         ]
 
+    def _options(self, field: Field) -> list[list[str]]:
+        """What may be chosen; of a field that points somewhere, what the query names already."""
+        if not self._lookup(field):
+            return [[one.value, text_of(one.title, language())] for one in field.options]
+        values = [one.value for one in self.query.filters() if one.field == field.name]
+        ids = [id for value in values for id in (value if isinstance(value, tuple) else (value,))]
+        return [
+            [str(id), self._shown(field, id)] for id in dict.fromkeys(ids) if isinstance(id, int)
+        ]
+
     def _lookup(self, field: Field) -> str:
+        """Where a field's records are found: any that was ever chosen, `x-ref.where` or not."""
         if KINDS.get(field.type) != "ref":
             return ""
-        return f"{self.href}/lookup/{field.name}"
+        return f"{self.href}/lookup/{field.name}?any=1"
 
     def _shown(self, field: Field | None, value: Any) -> str:
         if field is None or isinstance(value, bool) or not isinstance(value, _wire_types(field)):

@@ -32,7 +32,7 @@ from engine.records.history import Entry, history, history_names
 from engine.records.labels import label_of, names_for, names_of
 from engine.records.related import Relation, relations_of
 from engine.records.unit import Unit
-from engine.workflow import Command
+from engine.workflow import Command, compile_chart
 
 blueprint = Blueprint("records", __name__, url_prefix="/<company>/e/<entity>/<int:id>")
 
@@ -42,6 +42,7 @@ TIMELINE: Final = 30
 BADGES: Final = 3
 LONGEST: Final = 300  # lines of a timeline at most
 KINDS: Final = frozenset({"changes", "comments", "flow"})
+ASK_PEOPLE: Final = frozenset({"task.addsign", "task.cc"})
 DANGEROUS: Final = frozenset({"withdraw", "cancel", "terminate", "discard", "reject", "void"})
 
 
@@ -65,7 +66,8 @@ def fire(entity: str, id: int) -> Response:
     try:
         with writing() as unit:
             said = form.get("comment", "").strip()[:2000]
-            flows.fire(unit, entity, id, form.get("event", ""), comment=said, version=_version())
+            event = form.get("event", "")
+            flows.fire(unit, entity, id, event, _payload(event), comment=said, version=_version())
     except Failure as failure:
         return _refused(failure, entity, id)
     flash(gettext("Done."), "success")
@@ -118,6 +120,21 @@ def star(entity: str, id: int) -> Response:
     with writing() as unit:
         stars.star(unit, entity, id, on=request.form.get("on") == "1")
     return go(url_for(".show", entity=entity, id=id))
+
+
+def _payload(event: str) -> dict[str, Any]:
+    """What a command on a task asks for: whom, where to, in which order."""
+    found: dict[str, Any] = {}
+    if (task := request.form.get("task", type=int)) is not None:
+        found["task"] = task
+    if mode := request.form.get("mode"):
+        found["mode"] = mode
+    to = [value for value in request.form.getlist("to") if value]
+    if event in ASK_PEOPLE:
+        found["to"] = [int(value) for value in to if value.isdecimal()]
+    elif to:
+        found["to"] = int(to[-1]) if to[-1].isdecimal() else to[-1]
+    return found
 
 
 def _version() -> int | None:
@@ -174,6 +191,7 @@ class _Page:
             "related": [] if self.removed else self.related(),
             "warnings": [] if self.removed else self.warnings(),
             "may_comment": not self.removed,
+            "starred": bool(stars.starred(self.unit, self.entity.name, [self.id])),
             **self.flow(),
             **self.timeline(),
         }
@@ -200,9 +218,7 @@ class _Page:
     def outlook(self) -> Outlook:
         """What the rules say about the record as it is; they see all of it."""
         name = self.entity.name
-        whole = self.unit.app.reader.load(
-            self.unit.connection, name, self.id, removed=self.removed
-        )
+        whole = self.unit.app.reader.load(self.unit.connection, name, self.id, removed=self.removed)
         return outlook(self.unit, name, None if self.removed else self.id, whole or {})
 
     def badges(self) -> list[Cell]:
@@ -336,7 +352,9 @@ class _Page:
         return {
             "progress": present.progress(self.people, case.steps, case.since),
             "transitions": [self._transition(one, at) for at, one in enumerate(own)],
-            "approval": present.approval(self.people, title, case.card, self._task(case)),
+            "approval": present.approval(
+                self.people, title, case.card, self._task(case), self._task_commands(case)
+            ),
         }
 
     def _transition(self, command: Command, at: int) -> dict[str, str]:
@@ -349,6 +367,16 @@ class _Page:
             "comment": "must" if command.comment == "required" else "no" if plain else "may",
             "reason": text(command.why, language()) if command.why else "",
         }
+
+    def _task_commands(self, case: flows.Flow) -> list[present.TaskCommand]:
+        workflow = self.unit.app.workflow(self.entity.name)
+        states = compile_chart(workflow).states if workflow else {}
+
+        def place(state: str) -> str:
+            found = states.get(state)
+            return text_of(found.title, language()) if found and found.title else state
+
+        return present.task_commands(self.people, case.card, case.commands, place)
 
     def _task(self, case: flows.Flow) -> present.Decidable | None:
         """The task that the reader may decide now."""
@@ -418,12 +446,14 @@ class _Page:
         return [present.of_history(reader, entry) for entry in entries]
 
     def _events(self) -> Sequence[flows.Happened]:
-        return self.case.events if self.case else ()
+        """The steps of the case; that it began goes without saying."""
+        events = self.case.events if self.case else ()
+        return [event for event in events if event.kind != "start"]
 
     def _beside_the_flow(self, entry: Entry) -> Entry | None:
         """A history row less the state that the workflow set: its own line tells that."""
         flow = self.unit.app.workflow(self.entity.name)
-        if flow is None or not entry.action.startswith("flow:"):
+        if flow is None or entry.action not in present.FLOW_ACTIONS:
             return entry
         rest = [change for change in entry.changes if change.field.name != flow.state_field]
         return replace(entry, changes=rest) if rest else None

@@ -421,7 +421,7 @@ class LinesType(FieldType):
             return [] if form.getlist(name) else None
         # one more than is allowed is enough to be refused
         rows = [self._posted_row(form, f"{name}-{at}.") for at in numbers[: self._most + 1]]
-        return [row for row in rows if any(cell not in ("", [], None) for cell in row.values())]
+        return [row for row in rows if not all(map(_blank, row.values()))]
 
     def _posted_row(self, form: Posted, prefix: str) -> dict[str, Any]:
         row = {name: column.posted(form, prefix + name) for name, column in self.columns.items()}
@@ -440,6 +440,13 @@ class LinesType(FieldType):
     @property
     def expression_type(self) -> Type:
         return ListOf(RecordOf(self.rows.name))
+
+
+def _blank(cell: object) -> bool:
+    """Whether nobody typed anything: an address has parts, all of them empty."""
+    if isinstance(cell, Mapping):
+        return all(map(_blank, cell.values()))
+    return cell in ("", [], None)
 
 
 TYPES = (RefType, RefsType, UserType, UsersType, DepartmentType, LinesType)

@@ -18,6 +18,9 @@ from engine.problems import Problem, Severity, text
 
 POINTING: Final = frozenset({"ref", "refs", "user", "users", "department", "region", "address"})
 
+NAMED: Final = POINTING - {"region", "address"} | {"file", "image"}
+"""Widgets whose values are ids with a label."""
+
 
 class Setting(Protocol):
     """How the rules of the moment set a field (`engine.validation.Effect` is one)."""
@@ -267,7 +270,7 @@ class _Artist:
         item = replace(item, **shown_parts(shown))
         chosen = item.values or ((item.value,) if item.value else ())
         known = {option.value for option in item.options}
-        if kind.widget in POINTING - {"region", "address"} or item.options:
+        if kind.widget in NAMED or item.options:
             extra = [
                 Choice(value, self.label(kind, value)) for value in chosen if value not in known
             ]
@@ -316,7 +319,8 @@ class _Artist:
     def rows(self, kind: LinesType, entry: TypedInput | None, value: Any) -> list[dict[str, Any]]:
         """The rows as texts for inputs: as posted, else as stored."""
         if entry is not None and isinstance(entry.raw, list):
-            return [dict(row) for row in entry.raw if isinstance(row, Mapping)]
+            typed = [dict(row) for row in entry.raw if isinstance(row, Mapping)]
+            return self.with_computed(kind, typed, value)
         stored = entry.data if entry is not None else value
         zone = entry.zone if entry is not None else None
         return [
@@ -328,6 +332,20 @@ class _Artist:
             for row in stored or ()
         ]
 
+    @staticmethod
+    def with_computed(
+        kind: LinesType, typed: list[dict[str, Any]], value: Any
+    ) -> list[dict[str, Any]]:
+        """The typed rows with what formulas make of them, when `value` has been computed from
+        these very rows."""
+        if not isinstance(value, list) or len(value) != len(typed):
+            return typed
+        names = [name for name, column in kind.columns.items() if column.field.compute]
+        return [
+            {**row, **{name: known.get(name) for name in names}}
+            for row, known in zip(typed, value, strict=True)
+        ]
+
     def table(self, kind: LinesType, item: Item, rows: list[dict[str, Any]]) -> Lines:
         """The table of a lines field; a spare row at the end serves browsers without scripts."""
         drawn = [self.row(kind, item, str(at), row) for at, row in enumerate(rows)]
@@ -336,8 +354,7 @@ class _Artist:
             spare = self.row(kind, item, str(len(rows)), dict.fromkeys(kind.columns, ""))
             drawn.append(replace(spare, spare=True))
         columns = self.row(kind, item, "__row__", {}).items
-        entry = self.form.input(item.name)
-        stored = entry.data if entry is not None else self.scene.values.get(item.name)
+        stored = self.scene.values.get(item.name)
         summed = kind.summed
         totals = tuple(
             self.total(column, stored or ()) if column.field.name in summed else ""
@@ -430,7 +447,7 @@ class _Artist:
             label = f"{label} {int(parts[0]) + 1 if parts[0].isdigit() else parts[0]}"
             if column is not None:
                 label = f"{label} · {text_of(column.title, self.language)}"
-        return Remark(said, target, "" if said.startswith(label) else label)
+        return Remark(said, target, "" if label in said else label)
 
 
 def shown_parts(shown: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from engine.records.graph import Step, Trigger, compute_order
 from engine.records.reader import Record, pointing
 from engine.records.unit import Unit
 
-ROUNDS: Final = 10  # how far one change may ripple; circles are refused at publishing
+ROUNDS: Final = 50  # how far one change may ripple; circles are refused at publishing
 PORTION: Final = 400
 
 
@@ -114,6 +114,12 @@ class Ripple:
         late = self.unit.app.graph.computed[entity].late
         if late and new is not None:
             self.wanted[(entity, record["id"])] = None
+
+    def everything(self, entity: str) -> None:
+        """Compute all records of an entity again: its formulas are new or were changed."""
+        place = self.unit.app.tables.of(entity)
+        for id in self.unit.connection.scalars(sa.select(place.id).order_by(place.id)):
+            self.wanted[(entity, id)] = None
 
     def _follow(self, trigger: Trigger, state: Mapping[str, Any]) -> Iterable[int]:
         """The ids at the end of the trigger's way back."""

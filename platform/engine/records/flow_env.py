@@ -21,6 +21,7 @@ from engine.workflow import FLOW_TYPES, CannotEvaluate, Delay, Meta
 
 _USER, _DEPT, _AWAY = system.USER, system.DEPARTMENT, system.WF_DELEGATION
 _HIGHEST: Final = 20  # levels of superiors anybody can have
+BEYOND_IDS: Final = 2**53  # ids stay below, so that browsers keep them exact
 
 Who = Mapping[str, Any]
 
@@ -120,7 +121,8 @@ class FlowEnv:
         return []
 
     def _able(self, users: Sequence[int]) -> list[int]:
-        """Those whose accounts are open, in their order."""
+        """Those whose accounts are open, in their order. Ids may come from outside."""
+        users = [user for user in users if 0 < user < BEYOND_IDS]
         if not users:
             return []
         open_ = self._unit.connection.scalars(

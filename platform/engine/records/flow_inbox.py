@@ -20,6 +20,7 @@ from engine.lists import default_query
 from engine.records import flow_store
 from engine.records.failures import NotFound
 from engine.records.flow_cases import waits_for
+from engine.records.flow_env import BEYOND_IDS
 from engine.records.flow_words import state_title
 from engine.records.labels import names_for, names_of, worded
 from engine.records.reading import read, visible
@@ -179,6 +180,7 @@ def _listed(
     """A page of lines. Those about records that the actor may not read are passed over, unless he
     is asked about them."""
     found: list[InboxItem] = []
+    before = min(before, BEYOND_IDS) if before else None
     while len(found) < size:
         rows = unit.connection.execute(portion(before, size), {"me": unit.actor.id}).all()
         found += _Page(unit, rows).items(everything=asked)

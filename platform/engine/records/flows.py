@@ -24,6 +24,7 @@ from engine.records.computing import compute, live_values
 from engine.records.evaluation import Relations
 from engine.records.failures import Conflict, Invalid, NotFound, Stale
 from engine.records.flow_cases import Situation, situation
+from engine.records.flow_env import BEYOND_IDS
 from engine.records.flow_inbox import (
     Fact,
     InboxItem,
@@ -221,7 +222,8 @@ def decide(
 
     Raises: as `fire`; NotFound for a task that is none of the actor's business.
     """
-    row = unit.connection.execute(sa.select(_TASK).where(_TASK.c.id == task_id)).first()
+    wanted = sa.select(_TASK).where(_TASK.c.id == task_id)
+    row = unit.connection.execute(wanted).first() if 0 < task_id < BEYOND_IDS else None
     if row is None:
         raise NotFound
     mine = unit.actor.id in {row.assignee_id, row.decided_by_id}
@@ -243,8 +245,7 @@ def take(
         return before
     if version is not None and version != found.record["version"]:
         raise _stale(unit, found)
-    if len(msgspec.json.encode(event.data)) > LARGEST:
-        raise Invalid([Problem("R210")])
+    _check_data(event)
     case = found.case
     if case.beginning is not None:
         case = _begin(unit, found.entity, found.record, case.beginning)
@@ -261,6 +262,16 @@ def take(
     )
     flow_store.update(unit, case, outcome, key, asdict(fired))
     return fired
+
+
+def _check_data(event: Event) -> None:
+    """Refuse data that the log could not keep."""
+    try:
+        body = msgspec.json.encode(event.data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Invalid([Problem("R704")]) from error
+    if len(body) > LARGEST or b"\\u0000" in body:  # PostgreSQL keeps no NUL
+        raise Invalid([Problem("R704")])
 
 
 def _own_task(unit: Unit, case: flow_store.Stored) -> int | None:

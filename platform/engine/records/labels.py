@@ -19,7 +19,7 @@ from engine.records.views import Masked, View, row_filter, unit_env, viewer_key
 from engine.tables import system
 
 _PLATFORM = {USER: system.USER, DEPARTMENT: system.DEPARTMENT, FILE: system.FILE}
-_SIZE = 50
+_SIZES = (1, 5, 20, 50)
 _no_references = FieldType.references  # whoever keeps this one points at nothing
 Keys = dict[str, set[int]]
 
@@ -31,12 +31,13 @@ def names_for(
     columns: Iterable[str] | None = None,
 ) -> Names:
     """The labels that the shown values of `rows` need."""
+    pointing: Mapping[str, FieldType] = unit.app.kept(
+        ("labelled", entity.name), lambda: _pointing(entity)
+    )
     wanted: Keys = {}
-    for name in entity.fields if columns is None else columns:
-        if name not in entity.fields:
-            continue
-        kind = bind(entity.fields[name])
-        if type(kind).references is _no_references:
+    for name in pointing if columns is None else columns:
+        kind = pointing.get(name)
+        if kind is None:
             continue
         for row in rows:
             value = row.get(name)
@@ -44,6 +45,12 @@ def names_for(
                 for target, id in kind.references(value):
                     wanted.setdefault(target, set()).add(id)
     return names_of(unit, wanted)
+
+
+def _pointing(entity: Entity) -> Mapping[str, FieldType]:
+    """The fields that need labels."""
+    kinds = {name: bind(field) for name, field in entity.fields.items()}
+    return {n: k for n, k in kinds.items() if type(k).references is not _no_references}
 
 
 def names_of(unit: Unit, wanted: Mapping[str, Iterable[int]]) -> Names:
@@ -85,7 +92,7 @@ def _records(unit: Unit, target: str, ids: Sequence[int]) -> dict[int, str]:
     access = unit.access(target)
     if not access.may("read"):
         return {}
-    entity = unit.app.model.entities[target]
+    entity, size = unit.app.model.entities[target], _room(len(ids))
 
     def build() -> tuple[Statement, View]:
         view = View(unit.app.names(target, unit_env(unit), plain=True), access)
@@ -94,13 +101,13 @@ def _records(unit: Unit, target: str, ids: Sequence[int]) -> dict[int, str]:
                 view.add(name)
         table = view.names.table
         statement = sa.select(table.c.id, *view.columns).where(
-            table.c.id.in_([sa.bindparam(f"i{at}", type_=table.c.id.type) for at in range(_SIZE)]),
+            table.c.id.in_([sa.bindparam(f"i{at}", type_=table.c.id.type) for at in range(size)]),
             row_filter(view.names, access["read"]),
         )
         return Statement(unit.app.database, statement), view.sealed()
 
-    statement, view = unit.app.kept(("labels", target, viewer_key(unit, target)), build)
-    rows = statement.rows(unit.connection, _values(ids))
+    statement, view = unit.app.kept(("labels", target, viewer_key(unit, target), size), build)
+    rows = statement.rows(unit.connection, _values(ids, size))
     view.finish(unit, rows)
     names = _plain_names(unit, entity, rows)
     return {row["id"]: worded(entity, row, unit.language, names) for row in rows}
@@ -122,20 +129,26 @@ def _plain_names(unit: Unit, entity: Entity, rows: Sequence[Mapping[str, Any]]) 
 
 
 def _platform(unit: Unit, target: str, ids: Sequence[int]) -> dict[int, str]:
-    table = _PLATFORM[target]
+    table, size = _PLATFORM[target], _room(len(ids))
 
     def build() -> sa.Select[Any]:
-        wanted = [sa.bindparam(f"i{at}", type_=table.c.id.type) for at in range(_SIZE)]
+        wanted = [sa.bindparam(f"i{at}", type_=table.c.id.type) for at in range(size)]
         return sa.select(table.c.id, table.c.name).where(table.c.id.in_(wanted))
 
-    rows = unit.app.statement(("labels", target), build).rows(unit.connection, _values(ids))
+    statement = unit.app.statement(("labels", target, size), build)
+    rows = statement.rows(unit.connection, _values(ids, size))
     return {row["id"]: row["name"] for row in rows}
 
 
-def _values(ids: Sequence[int]) -> dict[str, int]:
-    padded = [*ids, *[ids[-1]] * (_SIZE - len(ids))]
+def _room(count: int) -> int:
+    return next(size for size in _SIZES if size >= count)
+
+
+def _values(ids: Sequence[int], size: int) -> dict[str, int]:
+    padded = [*ids, *[ids[-1]] * (size - len(ids))]
     return {f"i{at}": id for at, id in enumerate(padded)}
 
 
 def _portions(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    return [ids[start : start + _SIZE] for start in range(0, len(ids), _SIZE)]
+    most = _SIZES[-1]
+    return [ids[start : start + most] for start in range(0, len(ids), most)]

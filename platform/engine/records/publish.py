@@ -8,6 +8,7 @@ names is hidden at once, and kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -18,10 +19,11 @@ from engine.fields import TYPES, bind
 from engine.problems import Problem, Severity
 from engine.records.application import Application
 from engine.records.company import Company, NotPublished
+from engine.records.computing import Ripple
 from engine.records.failures import Busy, Conflict, Invalid
-from engine.records.unit import SYSTEM, Actor
+from engine.records.unit import SYSTEM, Actor, Unit
 from engine.storage import Ids, StorageBusy
-from engine.tables import Layout, Plan, PlanRefused, apply, build_tables, plan, system
+from engine.tables import Plan, PlanRefused, apply, build_tables, plan, system
 
 Check = Callable[[Mapping[str, str], str], tuple[Model | None, list[Problem]]]
 
@@ -56,42 +58,55 @@ def publish(
     Raises: Invalid for definitions with errors, Conflict when the data does not allow the change,
     Busy.
     """
-    model = _model(sources, pack, check)
-
-    def work(connection: sa.Connection) -> Application:
-        system.ensure(connection)
-        # the row is locked first: two administrators publish one after the other
-        old = _newest(connection)
-        if old is None:
-            before: tuple[Layout | None, Model | None] = (None, None)
-        else:
-            app = company.application(connection)
-            before = (app.layout, app.model)
-        steps = plan(*before, model, bind)
-        apply(connection, steps, build_tables(model, steps.layout, bind))
-        version = _next(connection, company.database.ids, old)
-        connection.execute(
-            sa.insert(system.VERSION).values(
-                id=version,
-                hash=model.hash,
-                pack=pack,
-                sources=dict(sources),
-                layout=steps.layout.to_json(),
-                at=datetime.now(UTC),
-                by_id=actor.id or None,
-                note=note,
-            )
-        )
-        return Application(company.database, model, steps.layout, version, sources)
-
+    publishing = _Publishing(company, _model(sources, pack, check), sources, pack, actor, note)
     try:
-        app = company.database.ddl(work)
+        app = company.database.ddl(publishing.run)
     except PlanRefused as refusal:
         raise Conflict(refusal.problems) from refusal
     except StorageBusy as busy:
         raise Busy from busy
     company.adopt(app)
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Publishing:
+    """One publication; `run` may be run again when a lock was not to be had."""
+
+    company: Company
+    model: Model
+    sources: Mapping[str, str]
+    pack: str
+    actor: Actor
+    note: str
+
+    def run(self, connection: sa.Connection) -> Application:
+        """Change the tables and put the version row in."""
+        database = self.company.database
+        system.ensure(connection)
+        # the newest row is locked first: two administrators publish one after the other
+        old = _newest(connection)
+        before = None if old is None else self.company.application(connection)
+        layout, model = (before.layout, before.model) if before else (None, None)
+        steps = plan(layout, model, self.model, bind)
+        apply(connection, steps, build_tables(self.model, steps.layout, bind))
+        version = _next(connection, database.ids, old)
+        connection.execute(
+            sa.insert(system.VERSION).values(
+                id=version,
+                hash=self.model.hash,
+                pack=self.pack,
+                sources=dict(self.sources),
+                layout=steps.layout.to_json(),
+                at=datetime.now(UTC),
+                by_id=self.actor.id or None,
+                note=self.note,
+            )
+        )
+        app = Application(database, self.model, steps.layout, version, self.sources)
+        if before is not None:
+            _recompute(app, connection, before.model)
+        return app
 
 
 def _model(sources: Mapping[str, str], pack: str, check: Check | None) -> Model:
@@ -103,6 +118,21 @@ def _model(sources: Mapping[str, str], pack: str, check: Check | None) -> Model:
     if model is None or wrong:
         raise Invalid(wrong or problems)
     return model
+
+
+def _recompute(app: Application, connection: sa.Connection, old: Model) -> None:
+    """Give new and changed formulas their values on the records that are there."""
+    ripple = Ripple(Unit(app, connection, SYSTEM, datetime.now(UTC), "publish"))
+    for entity in app.model.entities.values():
+        before = old.entities.get(entity.name)
+        if before is not None and any(
+            field.compute
+            and field.compute.store
+            and (name not in before.fields or before.fields[name].compute != field.compute)
+            for name, field in entity.fields.items()
+        ):
+            ripple.everything(entity.name)
+    ripple.run()
 
 
 def _newest(connection: sa.Connection) -> int | None:

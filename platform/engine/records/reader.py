@@ -123,14 +123,14 @@ class Reader:
         found: list[Record] = []
         position = owner.table.c.position
         for part, size in _parts(list(ids)):
-            select = self._columns(source) if isinstance(source, EntityTable) else sa.select(source)
-            statement = self._statement(
-                ("below", *key, size),
-                lambda select=select, size=size: select.where(  # type: ignore[misc]
-                    owner.in_(_binds(size, owner))
-                ).order_by(owner, position),
-            )
-            found += statement.rows(connection, part)
+
+            def build(size: int = size) -> sa.Select[Any]:
+                select = (
+                    self._columns(source) if isinstance(source, EntityTable) else sa.select(source)
+                )
+                return select.where(owner.in_(_binds(size, owner))).order_by(owner, position)
+
+            found += self._statement(("below", *key, size), build).rows(connection, part)
         return found
 
     def _by_id(self, entity: str, size: int, removed: bool, lock: bool) -> Statement:

@@ -22,7 +22,7 @@ from engine.problems import Problem
 from engine.records import filters
 from engine.records.failures import Forbidden, Invalid, NotFound
 from engine.records.labels import names_for
-from engine.records.statements import Statement
+from engine.records.statements import RAW, Statement
 from engine.records.totals import added, summed
 from engine.records.unit import Unit
 from engine.records.views import View, row_filter, unit_env, viewer_key
@@ -88,9 +88,9 @@ def find(unit: Unit, query: Query, *, removed: bool = False, action: Action = "r
     rows = rows[: query.size]
     if query.before:
         rows.reverse()
-    edges = [_cursor(query, definition, row) for row in (rows[:1] + rows[-1:])]
-    for row in rows:
-        for name in [name for name in row if name.startswith("#")]:
+    edges = [_cursor(query, definition, row, listing.statement) for row in rows[:1] + rows[-1:]]
+    for name in [name for name in listing.statement.names if name.startswith(RAW)]:
+        for row in rows:
             del row[name]
     listing.view.finish(unit, rows)
     names = names_for(unit, definition, rows, query.columns)
@@ -230,7 +230,7 @@ def _list(
         table.c.id,
         table.c.version,
         *view.columns,
-        *(key.column.label(f"#{key.name}") for key in keys if key.name != "id"),
+        *(key.column.label(RAW + key.name) for key in keys if key.name != "id"),
     ).where(*_where(view, flat, query, removed, action))
     if cursor := query.after or query.before:
         nulls = [value is None for value in cursor.values]
@@ -259,10 +259,11 @@ def _where(
     return [part for part in found if not isinstance(part, sa.sql.elements.True_)]
 
 
-def _cursor(query: Query, entity: Entity, row: Mapping[str, Any]) -> Cursor:
+def _cursor(query: Query, entity: Entity, row: Mapping[str, Any], statement: Statement) -> Cursor:
     values = []
     for sort in query.sort:
-        value = row["id"] if sort.field == "id" else row[f"#{sort.field}"]
+        name = RAW + sort.field
+        value = row["id"] if sort.field == "id" else statement.value(name, row[name])
         if sort.field != "id" and value is not None:
             value = bind(entity.fields[sort.field]).to_json(value)
         values.append(value)

@@ -58,11 +58,6 @@ def pointers_of(unit: Unit, entity: Entity) -> Pointers:
     return found
 
 
-def points_at(entity: Entity, record: Mapping[str, Any]) -> Iterator[Pointing]:
-    """Every id a record holds."""
-    return _pointers(entity).of(record)
-
-
 def _pointers(entity: Entity) -> Pointers:
     plain = []
     rows = []

@@ -15,6 +15,8 @@ from sqlalchemy.sql import visitors
 from engine.storage import Database, raw
 
 Processor = Callable[[Any], Any]
+RAW: Final = "#"
+"""Begins the names of columns that are left as the driver gives them: few of them are looked at."""
 _NAMED: Final = frozenset({"pyformat", "named"})
 
 
@@ -22,7 +24,7 @@ class Statement:
     """One compiled statement. Shared between threads; nothing but the result's processors, which
     the first execution finds, is ever written to it."""
 
-    __slots__ = ("_binds", "_dialect", "_named", "_readers", "_types", "names", "sql")
+    __slots__ = ("_binds", "_dialect", "_named", "_raw", "_readers", "_types", "names", "sql")
 
     def __init__(self, database: Database, statement: sa.Executable) -> None:
         for part in visitors.iterate(statement):  # type: ignore[arg-type]
@@ -47,6 +49,7 @@ class Statement:
         self.names: tuple[str, ...] = tuple(str(column.key) for column in columns)
         self._types = [column.type for column in columns]
         self._readers: list[tuple[str, int, Processor]] | None = None
+        self._raw: dict[str, Processor] = {}
 
     def _bind(
         self, compiled: sa.sql.compiler.SQLCompiler, name: str
@@ -72,7 +75,8 @@ class Statement:
         try:
             cursor.execute(self.sql, self.arguments(values))
             found = cursor.fetchall()
-            readers = self._readers or self._prepare(cursor.description)
+            if (readers := self._readers) is None:
+                readers = self._prepare(cursor.description)
         finally:
             cursor.close()
         names = self.names
@@ -113,8 +117,14 @@ class Statement:
             processor = type_.dialect_impl(self._dialect).result_processor(self._dialect, code)
             if processor is not None:
                 found.append((name, at, processor))
-        self._readers = found
-        return found
+        self._raw = {name: processor for name, _, processor in found if name.startswith(RAW)}
+        self._readers = [reader for reader in found if not reader[0].startswith(RAW)]
+        return self._readers
+
+    def value(self, name: str, raw_value: Any) -> Any:
+        """The value of a ``RAW`` column of a row that was read."""
+        processor = self._raw.get(name)
+        return raw_value if processor is None or raw_value is None else processor(raw_value)
 
 
 def _order(compiled: sa.sql.compiler.SQLCompiler) -> list[str]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from engine.access import Allowed, EntityAccess, FieldAccess
 from engine.definitions.model import Entity, Field
 from engine.expressions import Env, ExpressionError, Node
-from engine.fields import bind
+from engine.fields import BadValue, bind
 from engine.records.evaluation import Relations
 from engine.records.sqlnames import SqlNames
 from engine.records.unit import Unit
@@ -157,7 +157,7 @@ class View:
         if self.below:
             self._complete(unit, records)
         for definition in self.live:
-            compute_live(unit, self.names.entity, definition, records)
+            compute_live(unit, self.names.entity, definition, self.access, records)
         fields = self.names.entity.fields
         for name, access in self.masked:
             for record in records:
@@ -220,22 +220,29 @@ def live_column(names: SqlNames, definition: Field) -> sa.ColumnElement[Any] | N
     return sa.type_coerce(element, kind)
 
 
+def _whole(access: EntityAccess) -> frozenset[str]:
+    """What a row holds as it is, for all who see the row."""
+    return frozenset({"id", *(name for name, cell in access.fields.items() if cell.read.always)})
+
+
 def compute_live(
-    unit: Unit, entity: Entity, definition: Field, records: Sequence[dict[str, Any]]
+    unit: Unit,
+    entity: Entity,
+    definition: Field,
+    access: EntityAccess,
+    records: Sequence[dict[str, Any]],
 ) -> None:
-    """Compute a field in Python over whole records, whatever part of them was selected."""
-    app = unit.app
+    """Compute a field in Python. Values of the selected row serve where they are whole; what was
+    not selected, or may have been masked, is looked up."""
     relations = Relations(unit)
-    evaluate = app.formula(entity, definition)
+    evaluate = unit.app.formula(entity, definition)
     kind = bind(definition)
-    ids = [record["id"] for record in records]
-    whole = {
-        found["id"]: found
-        for found in app.reader.load_many(unit.connection, entity.name, ids, removed=True)
-    }
+    whole = unit.app.kept(
+        ("whole", entity.name, access.roles, access.admin), lambda: _whole(access)
+    )
     for record in records:
+        known = {name: value for name, value in record.items() if name in whole}
         try:
-            value = evaluate(relations.env(whole[record["id"]]))
-            record[definition.name] = kind.from_expression(value)
-        except (ExpressionError, ValueError):
+            record[definition.name] = kind.from_expression(evaluate(relations.env(known)))
+        except (ExpressionError, BadValue):
             record[definition.name] = None  # the page must not fail for one bad formula

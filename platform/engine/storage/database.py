@@ -47,9 +47,9 @@ class Database:
             options["schema_translate_map"] = {None: schema}
         self.kind, self.schema, self.path = kind, schema, path
         self.dialect: sa.Dialect = writers.dialect
-        self.ids = Ids()
         self._readers = readers.execution_options(**options)
         self._writers = writers.execution_options(**options)
+        self.ids = Ids(apart=self._writers if kind == "postgresql" else None)
         self._close = close
 
     @classmethod

@@ -1,8 +1,8 @@
 """Ids for records: blocks of numbers from one row per company, handed out from memory.
 
-Safe for any number of processes: the row is advanced in the caller's transaction, and the rest of
-a block is shared with other threads only after that transaction was committed. A rollback leaves a
-gap at most, never a number given out twice.
+Safe for any number of processes: the row is advanced in the caller's transaction (on SQLite, which
+has only one writer) or in one of its own, and the rest of a block is shared with other threads only
+after the caller's was committed. A rollback leaves a gap at most, never a number given out twice.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ ID_BLOCK = sa.Table(
 class Ids:
     """The allocator of one company; `Database.ids`."""
 
-    def __init__(self, key: str = "record") -> None:
+    def __init__(self, key: str = "record", apart: sa.Engine | None = None) -> None:
         self._key = key
+        # where many write at once, the row must not stay locked until a caller commits: whoever
+        # holds another lock by then and waits for this one would wait for ever
+        self._apart = apart
         self._lock = threading.Lock()
         self._free = range(0)
         self._pending: WeakKeyDictionary[sa.Connection, range] = WeakKeyDictionary()
@@ -72,5 +75,9 @@ class Ids:
             .on_conflict_do_update(index_elements=["key"], set_={"next": ID_BLOCK.c.next + size})
             .returning(ID_BLOCK.c.next)
         )
-        end: int = connection.execute(statement).scalar_one()
+        if self._apart is None:
+            end: int = connection.execute(statement).scalar_one()
+        else:
+            with self._apart.begin() as own:
+                end = own.execute(statement).scalar_one()
         return range(end - size, end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.access import EntityAccess, Level, compile_access
-from engine.definitions.model import Entity, Field, Grant, Model, Role
+from engine.definitions.model import Computation, Entity, Field, Grant, Model, Role
 from engine.expressions import parse
 
 
@@ -137,3 +137,58 @@ def test_creating_does_not_need_reading() -> None:
     assert access.may("create")
     assert access.fields["name"].create.always
     assert not access.may("read")
+
+
+def test_a_formula_is_as_hidden_as_what_it_is_made_of() -> None:
+    fields = [
+        field("cost", {"a": Grant(read=False)}),
+        field("margin", compute=Computation("price - cost")),
+        field("twice", compute=Computation("margin * 2")),
+        field("told", {"a": Grant(read=True)}, compute=Computation("cost > 0")),
+        field("price"),
+    ]
+    access = compiled(fields, {"a": Grant(read=True), "b": Grant(read=True)}, "a")
+    assert [access.usable(name) for name in ("margin", "twice", "told", "price")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert compiled(fields, {"b": Grant(read=True)}, "b").usable("margin")
+
+
+def test_columns_of_rows_are_narrowed_by_role_only() -> None:
+    rows = Entity(
+        "thing.items",
+        {},
+        {},
+        "",
+        {
+            found.name: found
+            for found in (
+                field("what"),
+                field("cost", {"a": Grant(read=False)}),
+                field("price", {"a": Grant(write=False)}),
+                field("note", {"a": Grant(read="owner == me")}),
+                field("margin", compute=Computation("price - cost")),
+            )
+        },
+    )
+    items = Field("items", "lines", {}, rows=rows)
+    access = compiled([items], {"a": Grant(read=True, write=True, create=True)}, "a")
+    columns = access.fields["items"].columns
+    assert {name: column.level for name, column in columns.items()} == {
+        "cost": Level.HIDDEN,
+        "price": Level.READ,
+        "note": Level.HIDDEN,
+        "margin": Level.HIDDEN,
+    }
+
+
+def test_what_depends_on_the_actor_and_on_the_clock() -> None:
+    plain = compiled([field("name")], {"a": Grant(read=True)}, "a")
+    own = compiled([field("name")], {"a": Grant(read="owner == me")}, "a")
+    timed = compiled([field("name")], {"a": Grant(read="until >= today()")}, "a")
+    assert (plain.conditional, own.conditional, timed.conditional) == (False, True, True)
+    assert not own.clocks
+    assert timed.clocks == {"today"}
