@@ -20,6 +20,7 @@ from unittest import mock
 
 from flask import Flask
 from flask.testing import FlaskClient
+from tests.integration import records_world
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
@@ -33,8 +34,8 @@ from dougong.startup import start_plugins
 from engine.accounts.sessions import start_session
 from engine.packs import load_company
 from engine.records.company import Company
-from engine.records.people import actor_of, find_user
-from engine.records.unit import Actor
+from engine.records.people import actor_of, create_user, find_user
+from engine.records.unit import SYSTEM, Actor
 
 TRADES = {"hotel": "hotel", "school": "training_school", "military": "military_supplier"}
 QUIET = {"dg_id_block", "dg_session"}  # what reading may change: numbers taken, last seen
@@ -50,6 +51,27 @@ def prepare_trades(data: Path) -> None:
         model, sources, problems = load_company(packs_roots(), pack)
         assert model is not None, problems
         create_company(installation, Listing(key, "", pack), sources)
+    installation.close()
+
+
+def write_small_pack(root: Path, changes: Mapping[str, str] = {}) -> Path:
+    """The small pack as files, laid out for reading; `changes` replace texts by path."""
+    for path, text in (records_world.sources() | dict(changes)).items():
+        place = root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        pretty = text if path in changes else json.dumps(json.loads(text), indent=2)
+        place.write_text(pretty, encoding="utf-8")
+    return root
+
+
+def prepare_small(data: Path, url: str = "", schema: str = "") -> None:
+    """A company of the small pack with a few people and two customers."""
+    installation = Installation(load_settings(data))
+    listing = Listing("small", "", "small", url, schema)
+    company = create_company(installation, listing, records_world.sources(), "root")
+    with company.unit(SYSTEM, write=True) as unit:
+        for login, role in (("alice", "sales"), ("erin", "sales"), ("zoe", "auditor")):
+            create_user(unit, login, login.title(), roles=[role])
     installation.close()
 
 

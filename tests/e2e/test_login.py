@@ -28,12 +28,12 @@ def test_one_time_link_is_used_up_by_its_button_only(site: Site, visit: Visit) -
 def test_password_by_link_then_login_with_it(site: Site, visit: Visit) -> None:
     page = visit("hotel", "")
     page.goto(site.link("hotel", "sun", "password"))
-    entry(page, "新密码").fill("会签要仔细看看清楚")
-    entry(page, "再次输入密码").fill("会签要仔细看看清除了")
+    entry(page, "新密码").fill("会签之前要仔细看看清楚")
+    entry(page, "再次输入密码").fill("会签之前要仔细看看清除")
     press(page, "保存并登录")
-    expect(page.get_by_role("alert")).to_contain_text("密码")
+    expect(page.get_by_role("alert")).to_have_text("两次输入的密码不一致。")
     for label in ("新密码", "再次输入密码"):
-        entry(page, label).fill("会签要仔细看看清楚明白")
+        entry(page, label).fill("会签之前要仔细看看清楚")
     press(page, "保存并登录")
     page.wait_for_url(HOME)
 
@@ -47,7 +47,7 @@ def test_password_by_link_then_login_with_it(site: Site, visit: Visit) -> None:
     press(page, "登录")
     expect(page.get_by_role("alert")).to_have_text("账号或密码错误。")
     expect(entry(page, "账号")).to_have_value("sun")
-    entry(page, "密码").fill("会签要仔细看看清楚明白")
+    entry(page, "密码").fill("会签之前要仔细看看清楚")
     press(page, "登录")
     page.wait_for_url("**/e/contract")
     expect(page.get_by_role("heading", level=1, name="合同")).to_be_visible()

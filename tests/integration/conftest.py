@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.companies import Served, prepare_trades
+from tests.companies import Served, prepare_small, prepare_trades
 from tests.web import Site, prepare
 
 
@@ -45,3 +45,11 @@ def served(trades: Path, tmp_path: Path) -> Iterator[Served]:
     found = Served.open(data)
     yield found
     found.installation.close()
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an installation with the small company of `records_world`."""
+    data = tmp_path_factory.mktemp("small")
+    prepare_small(data)
+    return data

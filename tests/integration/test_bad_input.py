@@ -18,19 +18,26 @@ import time
 import urllib.request
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.companies import Done, Served, Visitor, digest, dougong
+from tests.companies import (
+    Done,
+    Served,
+    Visitor,
+    digest,
+    dougong,
+    prepare_small,
+    write_small_pack,
+)
 from tests.integration import records_world
 
-from dougong.installation import Installation, Listing
+from dougong.installation import Installation
 from dougong.settings import load_settings
-from dougong.setup import create_company
-from engine.records import people, writing
+from engine.records import writing
 from engine.records.company import Company
 from engine.records.failures import Conflict
 from engine.records.publish import publish
@@ -39,35 +46,6 @@ from engine.tables import apply, system
 
 Definition = dict[str, Any]
 CUSTOMER = "entity_defs/small/customer.json"
-
-
-def write_pack(root: Path, changes: Mapping[str, str] = {}) -> Path:
-    """The small pack as files, laid out for reading; `changes` replace texts by path."""
-    for path, text in (records_world.sources() | dict(changes)).items():
-        place = root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        pretty = text if path in changes else json.dumps(json.loads(text), indent=2)
-        place.write_text(pretty, encoding="utf-8")
-    return root
-
-
-def make(data: Path, url: str = "", schema: str = "") -> None:
-    """A company of the small pack with a few people and two customers."""
-    installation = Installation(load_settings(data))
-    listing = Listing("small", "", "small", url, schema)
-    company = create_company(installation, listing, records_world.sources(), "root")
-    with company.unit(SYSTEM, write=True) as unit:
-        for login, role in (("alice", "sales"), ("erin", "sales"), ("zoe", "auditor")):
-            people.create_user(unit, login, login.title(), roles=[role])
-    installation.close()
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of the small company."""
-    data = tmp_path_factory.mktemp("small")
-    make(data)
-    return data
 
 
 @pytest.fixture
@@ -122,9 +100,9 @@ WRONG: dict[str, tuple[str, str, str]] = {
     # story: (text of customer.json, code, words that name the culprit)
     "a slip of the pen in a keyword": (put("properties/name/x-typ", "text"), "D020", "x-typ"),
     "a reference to an entity that is not there": (
-        put("properties/parent/x-ref/to", "custmer"), "D040", "custmer"
+        put("properties/parent/x-ref/to", "custmer"), "D062", "custmer"
     ),
-    "formulas that need each other": (circle(), "D050", "chicken"),
+    "formulas that need each other": (circle(), "D101", "chicken"),
     "a formula over a field that is not there": (
         put("properties/signed/x-compute/expr", "sum(contracts.amuont)"), "X", "amuont"
     ),
@@ -147,7 +125,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
 @pytest.mark.parametrize("story", WRONG)
 def test_check_names_file_line_and_remedy(tmp_path: Path, story: str) -> None:
     text, code, culprit = WRONG[story]
-    done = dougong("check", write_pack(tmp_path, {CUSTOMER: text}), "small")
+    done = dougong("check", write_small_pack(tmp_path, {CUSTOMER: text}), "small")
     assert done.code == 1
     head = next(line for line in done.err.splitlines() if code in line and culprit in line)
     place = re.match(rf"{CUSTOMER}(:\d+)?", head)
@@ -167,7 +145,9 @@ def test_publish_applies_nothing_of_wrong_definitions(data: Path, story: str) ->
     more = put("properties/extra", records_world.text("Extra"))
     note = json.loads(records_world.sources()["entity_defs/small/note.json"])
     note["properties"]["extra"] = records_world.text("Extra")
-    write_pack(packs, {CUSTOMER: WRONG[story][0], "entity_defs/small/note.json": json.dumps(note)})
+    write_small_pack(
+        packs, {CUSTOMER: WRONG[story][0], "entity_defs/small/note.json": json.dumps(note)}
+    )
     assert more
     installation = Installation(load_settings(data))
     company = installation.company("small")
@@ -185,7 +165,9 @@ def test_publish_applies_nothing_of_wrong_definitions(data: Path, story: str) ->
 
 def test_a_pattern_that_looks_hostile_costs_no_time(data: Path) -> None:
     """`^(a+)+$` is fine for a linear-time engine: it is accepted, and nobody waits for it."""
-    packs = write_pack(data.parent / "packs", {CUSTOMER: put("properties/tax_id/pattern", "^(a+)+$")})
+    packs = write_small_pack(
+        data.parent / "packs", {CUSTOMER: put("properties/tax_id/pattern", "^(a+)+$")}
+    )
     assert dougong("publish", "small", "--data", data, "--packs", packs).code == 0
     served = Served.open(data)
     start = time.perf_counter()
@@ -206,7 +188,7 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
     """The small company with two notes that say the same, once on each engine."""
     url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     data = tmp_path / "own"
-    make(data, url, f"bad_{uuid.uuid4().hex[:10]}" if url else "")
+    prepare_small(data, url, f"bad_{uuid.uuid4().hex[:10]}" if url else "")
     installation = Installation(load_settings(data))
     found = installation.company("small")
     assert found is not None
@@ -296,7 +278,7 @@ NOT_JSON: dict[str, tuple[str | bytes, str, str]] = {
 WRONG_RECORDS: dict[str, tuple[dict[str, Any], str, str]] = {
     # story: (body, code, pointer)
     "an unknown key": ({"nmae": "Northern"}, "R201", "/nmae"),
-    "a number for a text": ({"name": 12}, "V003", "/name"),
+    "yes for a text": ({"name": True}, "V003", "/name"),
     "a text for a list": ({"name": "Northern", "tags": {"a": 1}}, "V003", "/tags"),
     "an object for a number": ({"name": "Northern", "cost": {"a": 1}}, "V012", "/cost"),
     "yes for a number": ({"name": "Northern", "cost": True}, "V012", "/cost"),
@@ -316,7 +298,7 @@ WRONG_RECORDS: dict[str, tuple[dict[str, Any], str, str]] = {
     "half a character": ({"name": "Nor\ud800thern"}, "V007", "/name"),
     "a huge whole number": ({"name": "Northern", "parent": 2**70}, "V060", "/parent"),
     "a huge number": ({"name": "Northern", "cost": "9" * 400}, "V012", "/cost"),
-    "a tiny exponent": ({"name": "Northern", "cost": "1e-999999"}, "V014", "/cost"),
+    "a tiny exponent": ({"name": "Northern", "cost": "1e-999999"}, "V012", "/cost"),
 }  # fmt: skip
 
 
@@ -356,7 +338,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Serve
     """The small company on each engine, and what alice, who sells, sees of it."""
     url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     data = tmp_path / "own"
-    make(data, url, f"desk_{uuid.uuid4().hex[:10]}" if url else "")
+    prepare_small(data, url, f"desk_{uuid.uuid4().hex[:10]}" if url else "")
     served = Served.open(data)
     yield served, served.visitor("small", "alice")
     served.company("small").database.drop()

@@ -227,6 +227,11 @@ def test_effects_compute_rows_and_totals(site: Site) -> None:
     assert told["amount"]["text"] == "¥270.00"
 
 
+def test_effects_tell_of_a_record_that_is_there_already(site: Site, customer: int) -> None:
+    told = site.browser("wang").post("/e/customer/effects", {"f_name": "启明机械有限公司"})
+    assert "启明机械有限公司" in told.get_json()["fields"]["name"]["message"]
+
+
 def test_lookup_finds_records_people_and_places(site: Site, customer: int) -> None:
     browser = site.browser("wang")
     found = browser.get("/e/contract/lookup/customer?q=启明").get_json()["items"]
@@ -311,10 +316,32 @@ def test_a_contract_goes_through_its_approval(site: Site, contract: int) -> None
     page = manager.get(f"/e/contract/{contract}").text
     assert re.search(r'action="/acme/approvals/\d+"', page)
     assert "销售经理审批" in page
-    assert f'action="/acme/e/contract/{contract}/fire"' not in page  # not the manager's to withdraw
+    assert 'value="withdraw"' not in page  # that is the author's
     locked = author.get(f"/e/contract/{contract}/edit").text
     assert 'name="f_title"' not in locked
     assert 'name="f_remark"' in locked
+
+
+def test_a_task_can_be_passed_on(site: Site, contract: int) -> None:
+    site.browser("wang").post(f"/e/contract/{contract}/fire", {"event": "submit", "version": "1"})
+    manager = site.browser("li")
+    page = manager.get(f"/e/contract/{contract}").text
+    task = re.findall(r'value="task.transfer"><input type="hidden" name="task" value="(\d+)"', page)
+    people = manager.get("/e/contract/lookup/@user?q=陈").get_json()["items"]
+    form = {"event": "task.transfer", "task": task[0], "to": str(people[0]["value"])}
+    form |= {"version": "2", "comment": "出差,请代办"}
+    assert manager.post(f"/e/contract/{contract}/fire", form).status_code == 303
+    assert re.search(
+        r'action="/acme/approvals/\d+"', site.browser("chen").get(f"/e/contract/{contract}").text
+    )
+
+
+def test_stars_come_and_go(site: Site, customer: int) -> None:
+    browser = site.browser("wang")
+    for on in ("1", "0"):
+        browser.post(f"/e/customer/{customer}/star", {"on": on})
+        shown = "true" if on == "1" else "false"
+        assert f'aria-pressed="{shown}"' in browser.get(f"/e/customer/{customer}").text
 
 
 def test_a_stale_event_changes_nothing(site: Site, contract: int) -> None:

@@ -8,6 +8,7 @@ after the caller's was committed. A rollback leaves a gap at most, never a numbe
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -75,9 +76,13 @@ class Ids:
             .on_conflict_do_update(index_elements=["key"], set_={"next": ID_BLOCK.c.next + size})
             .returning(ID_BLOCK.c.next)
         )
-        if self._apart is None:
-            end: int = connection.execute(statement).scalar_one()
-        else:
-            with self._apart.begin() as own:
+        end: int
+        try:
+            with self._apart.begin() if self._apart else nullcontext(connection) as own:
                 end = own.execute(statement).scalar_one()
+        except sa.exc.ProgrammingError:
+            if self._apart is None:
+                raise
+            # the company is being made: only its first transaction sees the table yet
+            end = connection.execute(statement).scalar_one()
         return range(end - size, end)
