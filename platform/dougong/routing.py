@@ -100,7 +100,7 @@ def writing(source: str = "page") -> Iterator[Unit]:
 def safe_next(target: str | None) -> str:
     """`target` when it is an address of this company, else the company's first page."""
     home = str(url_for("home.index"))
-    if not target or "\\" in target or not target.startswith(home):
+    if not target or not target.startswith(home) or "\\" in target or not target.isprintable():
         return home
     return target
 

@@ -63,7 +63,7 @@ def once(token: str) -> str:
 
 
 @blueprint.post("/once/<token>")
-def use_once(token: str) -> str | Response:
+def use_once(token: str) -> Response:
     """Use the link up: set a password if it is for that, and log in."""
     now = datetime.now(UTC)
     with g.company.database.read() as connection:
@@ -73,9 +73,9 @@ def use_once(token: str) -> str | Response:
     password = request.form.get("password", "")
     if found[2] == "password":
         if len(password) < passwords.MINIMUM_LENGTH:
-            return _once_page(token, gettext("The password is too short."))
+            return make_response(_once_page(token, gettext("The password is too short.")), 422)
         if password != request.form.get("repeated", ""):
-            return _once_page(token, gettext("The two passwords differ."))
+            return make_response(_once_page(token, gettext("The two passwords differ.")), 422)
     with g.company.database.write() as connection:
         if not links.use_link(connection, token, now):
             abort(404)

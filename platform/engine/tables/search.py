@@ -122,26 +122,52 @@ class SearchTable:
 
 
 class having(FunctionElement[bool]):  # noqa: N801
-    """``having(side table's grams, wanted pairs)``: the record has all the pairs."""
+    """``having(id, ids by PostgreSQL's index, ids by SQLite's)``: the record has all the pairs."""
 
     type = sa.Boolean()
     inherit_cache = True
 
+    def self_group(self, against: Any = None) -> Any:
+        """A condition as it is: as ``(...) = 1`` SQLite would look at every record."""
+        del against
+        return self
+
 
 @compiles(having)
 def _having(element: having, compiler: SQLCompiler, **kw: Any) -> str:
-    column, pairs = element.clauses
-    return f"{compiler.process(column, **kw)} @> {compiler.process(pairs, **kw)}"
+    id, rows, _ = element.clauses
+    return f"{compiler.process(id, **kw)} IN {compiler.process(rows, **kw)}"
 
 
 @compiles(having, "sqlite")
 def _having_sqlite(element: having, compiler: SQLCompiler, **kw: Any) -> str:
-    column, pairs = element.clauses
-    table = column.table
-    words = f"{table.name}_w"
-    id = compiler.process(table.c.id, **kw)
-    asked = compiler.process(pairs, **kw)
-    return f"{id} IN (SELECT rowid FROM {words} WHERE {words} MATCH {asked})"  # noqa: S608
+    id, _, rows = element.clauses
+    return f"{compiler.process(id, **kw)} IN {compiler.process(rows, **kw)}"
+
+
+class like(FunctionElement[bool]):  # noqa: N801
+    """``like(column, folded pattern)`` whatever the case of A-Z: SQLite's LIKE is so by itself."""
+
+    type = sa.Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:
+        """See `having`."""
+        del against
+        return self
+
+
+@compiles(like)
+def _like(element: like, compiler: SQLCompiler, **kw: Any) -> str:
+    column, pattern = element.clauses
+    found = folded(column).like(pattern, escape=ESCAPE)
+    return f"({compiler.process(found, **kw)})"
+
+
+@compiles(like, "sqlite")
+def _like_sqlite(element: like, compiler: SQLCompiler, **kw: Any) -> str:
+    column, pattern = (compiler.process(part, **kw) for part in element.clauses)
+    return f"({column} LIKE {pattern} ESCAPE '{ESCAPE}')"
 
 
 def match(
@@ -160,13 +186,22 @@ def match(
         bind: sa.BindParameter[Any]
         if isinstance(value, list):
             bind = sa.bindparam(key, value, type_=GramQuery())
-            rows = sa.select(search.table.c.id).where(having(search.table.c.grams, bind))
-            found.append(next(iter(search.fields.values())).table.c.id.in_(rows))
+            found.append(_having_all(search, bind))
         else:
             bind = sa.bindparam(key, value, type_=sa.Text())
-            likes = [folded(column).like(bind, escape=ESCAPE) for column in columns]
-            found.append(sa.or_(sa.false(), *likes))
+            found.append(sa.or_(sa.false(), *(like(column, bind) for column in columns)))
     return sa.and_(sa.true(), *found)
+
+
+def _having_all(search: SearchTable, pairs: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
+    indexed, words = search.table, search.words
+    holds = indexed.c.grams.op("@>", is_comparison=True)(pairs)
+    matches = sa.literal_column(words.name).op("MATCH", is_comparison=True)(pairs)
+    return having(
+        next(iter(search.fields.values())).table.c.id,
+        sa.select(indexed.c.id).where(holds).scalar_subquery(),
+        sa.select(words.c.rowid).where(matches).scalar_subquery(),
+    )
 
 
 def parameters(term: str, name: str = "q") -> dict[str, list[str] | str]:
