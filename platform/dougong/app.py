@@ -13,6 +13,7 @@ from dougong.api import api
 from dougong.assets import init_assets
 from dougong.installation import Installation
 from dougong.routing import init_companies
+from dougong.shell import init_shell
 from dougong.startup import start_plugins
 from dougong.views import approvals, auth, forms, home, lists, pages, records
 
@@ -39,6 +40,7 @@ def create_app(installation: Installation) -> Flask:
     app.extensions["installation"] = installation
     i18n.init_languages(app)
     init_assets(app)
+    init_shell(app)
     init_companies(app, installation)
     security.init_security(app)
     errors.init_errors(app)

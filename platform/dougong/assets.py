@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,10 @@ def init_assets(app: Flask, folder: Path = DIST) -> None:
     def tags(entry: str = "src/app.ts") -> Markup:
         return found.tags(entry, base())
 
+    drawn = lru_cache(maxsize=1000)(found.icon)
+
     def icon(name: str, size: str = "") -> Markup:
-        return found.icon(name, base(), size)
+        return drawn(name, base(), size)
 
     app.jinja_env.globals.update(assets=tags, icon=icon)
     app.add_url_rule(

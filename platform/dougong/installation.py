@@ -19,6 +19,7 @@ from engine.records.company import Company
 from engine.storage import Database, StorageError
 
 KEY = re.compile(r"[a-z][a-z0-9-]{0,39}")
+POSTGRES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 RESERVED = frozenset({"static", "healthz", "login", "api", "ops", "favicon"})
 
 
@@ -75,10 +76,13 @@ class Installation:
     def create(self, listing: Listing) -> Company:
         """Enter a new company in the catalogue and open its (still empty) database.
 
-        Raises: StorageError for a bad or taken key or an unwritable folder.
+        Raises: StorageError for a bad or taken key, an unwritable folder or a bad database.
         """
         if not KEY.fullmatch(listing.key) or listing.key in RESERVED:
             raise StorageError("S101", key=listing.key)
+        scheme = listing.url.partition(":")[0]
+        if listing.url and scheme not in POSTGRES:
+            raise StorageError("S107", scheme=scheme)
         folder = self._folder / listing.key
         draft = self._folder / f".{listing.key}.new"
         try:
@@ -122,7 +126,8 @@ class Installation:
     def _start(self, listing: Listing) -> Company:
         folder = self._folder / listing.key
         if listing.url:
-            database = Database.postgres(listing.url, listing.schema or listing.key)
+            schema = listing.schema or listing.key.replace("-", "_")
+            database = Database.postgres(listing.url, schema)
         else:
             database = Database.sqlite(folder / "company.sqlite")
         return Company(listing.key, database, folder / "files")

@@ -17,6 +17,7 @@ from flask_babel import gettext
 
 from engine.definitions.model import Entity, Field, text_of
 from engine.fields import DEPARTMENT, USER, Cell, Names, bind
+from engine.fields.basics import locale_of
 from engine.fields.relations import LinesType
 from engine.forms import Section, Tab
 from engine.records.flows import Happened
@@ -35,11 +36,6 @@ _NO_PAGE: Final = frozenset({USER, DEPARTMENT})
 
 
 # --- moments -----------------------------------------------------------------------------------
-def locale_of(language: str) -> str:
-    """Babel's name of a language tag."""
-    return language.replace("-", "_")
-
-
 def ago(moment: datetime, now: datetime, language: str) -> str:
     """How long ago (or how far ahead) a moment lies; the date once it is more than a month."""
     distance = moment - now

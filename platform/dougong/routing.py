@@ -2,13 +2,13 @@
 
 Every address of a company starts with its key. The person is known by the session cookie, which is
 bound to the company's path; the session, the person and the published version are read in one
-transaction with the rest of the page.
+statement, in the transaction that serves the rest of the page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import wraps
@@ -19,10 +19,10 @@ from flask import Flask, Response, abort, g, redirect, request, url_for
 from dougong.i18n import language
 from dougong.installation import Installation
 from dougong.security import SAFE_METHODS, SESSION_COOKIE
-from engine.accounts.sessions import session_user, touch_session
+from engine.accounts.sessions import touch_session
 from engine.records.company import Company
-from engine.records.people import actor_of
 from engine.records.unit import Actor, Unit
+from engine.records.visits import visit_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,19 +52,34 @@ def init_companies(app: Flask, installation: Installation) -> None:
         if g.get("company") is not None:
             g.actor = _actor(g.company)
 
+    app.teardown_request(_release)
+
 
 def _actor(company: Company) -> Actor | None:
     token = request.cookies.get(SESSION_COOKIE)
     if not token:
         return None
     now = datetime.now(UTC)
-    with company.database.read() as connection:
-        found = session_user(connection, token, now)
-        actor = actor_of(connection, found[0]) if found else None
-    if found and found[1]:
-        with company.database.write() as connection:
-            touch_session(connection, token, now)
-    return actor and replace(actor, language=language(actor))
+    g.transaction = transaction = ExitStack()
+    connection = transaction.enter_context(company.database.read())
+    visit = visit_of(company.database, connection, token, now)
+    if visit is not None and not visit.touch and request.method in SAFE_METHODS:
+        g.visit = visit  # what follows sees the same moment
+    else:
+        _release()
+    if visit is None:
+        return None
+    if visit.touch:
+        with company.database.write() as writer:
+            touch_session(writer, token, now)
+    return replace(visit.actor, language=language(visit.actor))
+
+
+def _release(error: BaseException | None = None) -> None:
+    """End the transaction that reads: before writing, or with the request."""
+    g.pop("visit", None)
+    if (transaction := g.pop("transaction", None)) is not None:
+        transaction.__exit__(type(error) if error else None, error, None)
 
 
 def login_required(view: F) -> F:
@@ -85,7 +100,7 @@ def login_required(view: F) -> F:
 def reading() -> Iterator[Unit]:
     """A unit of work that reads, for the person of this request."""
     company: Company = g.company
-    with company.unit(g.actor) as unit:
+    with company.unit(g.actor, within=g.get("visit")) as unit:
         yield unit
 
 
@@ -93,6 +108,7 @@ def reading() -> Iterator[Unit]:
 def writing(source: str = "page") -> Iterator[Unit]:
     """A unit of work that writes: committed at the end, undone on any exception."""
     company: Company = g.company
+    _release()
     with company.unit(g.actor, write=True, source=source) as unit:
         yield unit
 

@@ -16,7 +16,7 @@ CSP = (
     "base-uri 'none'; manifest-src 'self'"
 )
 SESSION_COOKIE = "dg_session"
-GUEST_COOKIE = "dg_guest"  # before login there is no session to bind the token to
+VISITOR_COOKIE = "dg_visitor"  # before login there is no session to bind the token to
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -28,12 +28,12 @@ def init_security(app: Flask) -> None:
 
 
 def csrf_token() -> str:
-    """The token of this browser's session; a page that asks for it outside one starts a guest's."""
-    seed = request.cookies.get(SESSION_COOKIE) or request.cookies.get(GUEST_COOKIE)
+    """The token of this browser's session; a page that asks for it outside one starts a visitor's."""
+    seed = request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISITOR_COOKIE)
     if not seed:
-        if "guest_seed" not in g:
-            g.guest_seed = secrets.token_urlsafe(24)
-        seed = g.guest_seed
+        if "visitor_seed" not in g:
+            g.visitor_seed = secrets.token_urlsafe(24)
+        seed = g.visitor_seed
     return _token(seed)
 
 
@@ -45,7 +45,7 @@ def check_origin() -> None:
     """Refuse a write that another site could have caused: cookies alone prove nothing."""
     if request.method in SAFE_METHODS:
         return
-    seed = request.cookies.get(SESSION_COOKIE) or request.cookies.get(GUEST_COOKIE)
+    seed = request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISITOR_COOKIE)
     given = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token", "")
     if not seed or not hmac.compare_digest(given.encode(), _token(seed).encode()):
         abort(400, description="csrf")
@@ -63,8 +63,8 @@ def _headers(response: Response) -> Response:
         headers.add("Vary", "Cookie, HX-Request")
     if current_app.config["SESSION_COOKIE_SECURE"]:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    if seed := g.get("guest_seed"):
-        set_cookie(response, GUEST_COOKIE, seed, hours=12)
+    if seed := g.get("visitor_seed"):
+        set_cookie(response, VISITOR_COOKIE, seed, hours=12)
     return response
 
 

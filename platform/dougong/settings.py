@@ -44,7 +44,7 @@ def load_settings(
 ) -> Settings:
     """Settings of the installation in `data`; creates the folder and its secret on first use.
 
-    Raises: StorageError (S-code) when the folder cannot be written.
+    Raises: StorageError (S-code) when the folder cannot be written or a number is none.
     """
     folder = (data or default_data(environ)).absolute()
     return Settings(
@@ -52,9 +52,18 @@ def load_settings(
         secret=_secret(folder),
         base_url=environ.get("DOUGONG_BASE_URL", "").rstrip("/"),
         dev=dev or environ.get("DOUGONG_DEV") == "1",
-        session_hours=int(environ.get("DOUGONG_SESSION_HOURS", "12")),
-        upload_mb=int(environ.get("DOUGONG_UPLOAD_MB", "20")),
+        session_hours=_number(environ, "DOUGONG_SESSION_HOURS", 12),
+        upload_mb=_number(environ, "DOUGONG_UPLOAD_MB", 20),
     )
+
+
+def _number(environ: Mapping[str, str], name: str, default: int) -> int:
+    given = environ.get(name, "").strip()
+    if not given:
+        return default
+    if not (given.isascii() and given.isdigit() and int(given)):
+        raise StorageError("S108", name=name, value=given)
+    return int(given)
 
 
 def _secret(folder: Path) -> bytes:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from dougong.installation import Installation, Listing
 from engine.accounts.links import Purpose, make_link
 from engine.records.company import Company
-from engine.records.failures import NotFound
 from engine.records.people import create_user, find_user
 from engine.records.publish import publish
 from engine.records.unit import SYSTEM
+from engine.storage import StorageError
 
 DEFAULT_BASE = "http://127.0.0.1:8000"
 
@@ -39,11 +39,11 @@ def create_company(
 def make_login_link(
     installation: Installation, company: Company, login: str, purpose: Purpose, base: str = ""
 ) -> str:
-    """The address of a fresh one-time link. Raises: NotFound for an unknown login."""
+    """The address of a fresh one-time link. Raises: StorageError for an unknown login."""
     with company.database.write() as connection:
         found = find_user(connection, login)
         if found is None:
-            raise NotFound
+            raise StorageError("S106", key=company.key, login=login)
         token = make_link(connection, found["id"], datetime.now(UTC), purpose)
     base = base or installation.settings.base_url or DEFAULT_BASE
     return f"{base}/{company.key}/once/{token}"

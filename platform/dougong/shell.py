@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
-from flask import g, request, url_for
+from flask import Flask, g, request, url_for
+from markupsafe import Markup
 
 from dougong.i18n import language
 from engine.definitions.model import MenuItem, text_of
@@ -42,6 +45,20 @@ class Shell:
     menus: list[Entry]
     quick: list[Entry]
     todo: int
+
+
+def init_shell(app: Flask) -> None:
+    """Give templates `browser_texts()`: the sentences of the browser's modules, made once."""
+
+    @cache
+    def made(_language: str) -> str:
+        module: Any = app.jinja_env.get_template("macros/ui.html").module
+        return str(module.texts())
+
+    def texts() -> Markup:
+        return Markup(made(language()))  # noqa: S704 - a template of ours made it
+
+    app.jinja_env.globals["browser_texts"] = texts
 
 
 def shell(unit: Unit) -> Shell:

@@ -312,7 +312,8 @@ def test_links_that_do_not_work(served: Served, alice: int) -> None:
     "target",
     [
         "//evil.example", "https://evil.example", "https:evil.example", "/\\evil.example",
-        "\\\\evil.example", "/\t/evil.example", " //evil.example", "/%09/evil", "javascript:alert(1)",
+        "\\\\evil.example", "/\t/evil.example", " //evil.example", "/%09/evil",
+        "javascript:alert(1)",
         "/other/", "/small", "/small\\..", "/smaller/", "/small/\\evil.example", "",
     ],
 )  # fmt: skip
@@ -349,8 +350,9 @@ def test_a_line_feed_does_not_split_the_answer(served: Served, alice: int) -> No
 def addresses(served: Served) -> list[tuple[str, str, str]]:
     """(endpoint, method, path) of everything the application answers to."""
     values = {
-        "company": "small", "entity": "customer", "id": 1, "task": 1, "token": "x", "field": "owner",
-        "event": "submit", "export_type": "csv", "filename": "x", "name": "app.css",
+        "company": "small", "entity": "customer", "id": 1, "task": 1, "token": "x",
+        "field": "owner", "event": "submit", "export_type": "csv",
+        "filename": "x", "name": "app.css",
     }  # fmt: skip
     adapter = served.app.url_map.bind("localhost")
     return [
@@ -445,7 +447,16 @@ def test_the_back_office_is_not_there_for_others(served: Served) -> None:
             assert zoe.client.open(path, method=method, headers=headers).status_code == 404, path
     assert "/ops/" not in zoe.text("/")
     assert "/ops/" in root.text("/")
-    for name in ("", "users/", "sessions/", "history/", "versions/", "jobs/", "outbox/", "failures/"):
+    for name in (
+        "",
+        "users/",
+        "sessions/",
+        "history/",
+        "versions/",
+        "jobs/",
+        "outbox/",
+        "failures/",
+    ):
         assert root.get(f"/ops/{name}").status_code == 200, name
 
 

@@ -145,17 +145,14 @@ def test_the_engine_does_not_know_the_web() -> None:
     found = []
     for path in python_files(PLATFORM / "engine"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            else:
+                continue
             found += [
-                f"{place(path, node.lineno)} {name}"
-                for name in names
-                if name.split(".")[0] in web
+                f"{place(path, node.lineno)} {name}" for name in names if name.split(".")[0] in web
             ]
     assert not found
 

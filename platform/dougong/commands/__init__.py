@@ -12,6 +12,7 @@ from dougong.commands.demo import demo
 from dougong.commands.people import login_link, user
 from dougong.commands.report import print_problems
 from dougong.commands.serve import serve
+from engine.packs.samples import SampleError
 from engine.plugins import PluginError
 from engine.problems import Problem
 from engine.records.failures import Failure
@@ -41,7 +42,7 @@ def main() -> None:
         problems = [error.problem] if isinstance(error, StorageError) else error.problems
         print_problems(problems)
         sys.exit(1)
-    except PluginError as error:
+    except (PluginError, SampleError) as error:
         click.echo(str(error), err=True)
         sys.exit(1)
 

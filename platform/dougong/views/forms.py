@@ -44,7 +44,7 @@ from engine.records import files, once
 from engine.records import writing as records
 from engine.records.drafts import Draft, draft_of, drop_draft, keep_draft
 from engine.records.failures import Invalid, Stale
-from engine.records.history import history
+from engine.records.history import values_at
 from engine.records.labels import label_of, names_for
 from engine.records.lookups import Choice, users
 from engine.records.lookups import lookup as look_up
@@ -141,10 +141,7 @@ def _late(unit: Unit, entity: str, id: int, posted: Posted, version: int, stale:
     changed is named, and saving again is a decision made with both values in sight."""
     sheet = Sheet(unit, entity, id, posted=posted)
     typed = sheet.form.values()
-    seen: dict[str, Any] = {}  # the value when the form was opened, of fields changed since
-    for entry in history(unit, entity, id):
-        if entry.version > version:
-            seen |= {change.field.name: change.old for change in entry.changes}
+    seen = values_at(unit, entity, id, version)  # of fields that others have changed since
     taken, changes = [], []
     names = names_for(unit, sheet.entity, [stale.current, typed])
     for name, before in seen.items():

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as data_field
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
+
+from babel import Locale
 
 from engine.definitions.model import Field
 from engine.problems import Problem
@@ -20,6 +23,12 @@ HOME: Final = ZoneInfo("Asia/Shanghai")
 USER: Final = "@user"
 DEPARTMENT: Final = "@department"
 FILE: Final = "@file"
+
+
+@lru_cache(maxsize=64)
+def locale_of(language: str) -> Locale:
+    """Babel's locale of a language tag; it looks through hundreds of files to find one."""
+    return Locale.parse(language, sep="-")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from babel.dates import format_date, format_datetime
 
 from engine.expressions.types import DATE, DATETIME, Type
 from engine.fields.base import HOME, BadValue, Comparison, FieldType, Moment, Names
+from engine.fields.basics import locale_of
 from engine.problems import Problem
 from engine.storage.types import UtcDateTime
 
@@ -181,7 +182,7 @@ class DateType(_TimeType):
             return ""
         if language.startswith("zh"):
             return str(value.isoformat())
-        return format_date(value, "medium", locale=language.replace("-", "_"))
+        return format_date(value, "medium", locale=locale_of(language))
 
     def export(self, value: Any, language: str, names: Names) -> Any:
         return value
@@ -238,7 +239,7 @@ class MonthType(_TimeType):
         year, month = int(value[:4]), int(value[5:])
         if language.startswith("zh"):
             return f"{year}年{month}月"
-        return format_date(date(year, month, 1), "MMM y", locale=language.replace("-", "_"))
+        return format_date(date(year, month, 1), "MMM y", locale=locale_of(language))
 
 
 class DateTimeType(_TimeType):
@@ -363,7 +364,7 @@ class DateTimeType(_TimeType):
         local = value.astimezone(names.zone)
         if language.startswith("zh"):
             return f"{local:%Y-%m-%d %H:%M}"
-        return format_datetime(local, "MMM d, y, HH:mm", locale=language.replace("-", "_"))
+        return format_datetime(local, "MMM d, y, HH:mm", locale=locale_of(language))
 
     def export(self, value: Any, language: str, names: Names) -> Any:
         """The reader's clock, without an offset: spreadsheets know none."""

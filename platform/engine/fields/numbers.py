@@ -13,10 +13,11 @@ from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
-from babel.numbers import NumberPattern, get_currency_symbol, parse_pattern
+from babel.numbers import get_currency_symbol, get_decimal_symbol, get_group_symbol
 
 from engine.expressions.types import BOOL, NUMBER, Type
 from engine.fields.base import HOME, BadValue, Cell, FieldType, Names
+from engine.fields.basics import locale_of
 from engine.problems import Problem
 from engine.storage.types import DIGITS, ScaledDecimal, big_integer
 
@@ -69,16 +70,18 @@ def number(raw: object) -> Decimal | None:
     return found
 
 
-@lru_cache(maxsize=256)
-def _pattern(least: int, most: int) -> NumberPattern:
-    """Grouped digits with `least` to `most` places after the point."""
-    places = "0" * least + "#" * (most - least)
-    return parse_pattern(f"#,##0.{places}" if places else "#,##0")
+@lru_cache(maxsize=64)
+def _signs(language: str) -> dict[int, str]:
+    """What `language` writes for the comma between groups and for the point."""
+    locale = locale_of(language)
+    return str.maketrans({",": get_group_symbol(locale), ".": get_decimal_symbol(locale)})
 
 
 def shown(value: Decimal | int, language: str, least: int = 0, most: int = 0) -> str:
-    """The number grouped as `language` does it."""
-    return str(_pattern(least, most).apply(value, language.replace("-", "_")))
+    """The number grouped as `language` does it, with `least` to `most` places after the point."""
+    whole, point, places = f"{Decimal(value):,.{most}f}".partition(".")
+    places = places[:least] + places[least:].rstrip("0")
+    return (whole + point + places if places else whole).translate(_signs(language))
 
 
 class _NumberType(FieldType):

@@ -17,8 +17,7 @@ from engine.records.actor import Actor
 from engine.records.graph import Graph, build_graph
 from engine.records.reader import Reader
 from engine.records.sqlnames import SqlNames
-from engine.records.statements import Statement
-from engine.storage import Database
+from engine.storage import Database, Statement
 from engine.tables import EntityTable, Layout, Tables, build_tables
 from engine.validation import Validator, compile_validator
 
@@ -137,5 +136,5 @@ class Application:
 
     def statement(self, key: Hashable, build: Callable[[], sa.Executable]) -> Statement:
         """The compiled statement of a key."""
-        found: Statement = self.kept(key, lambda: Statement(self.database, build()))
+        found: Statement = self.kept(key, lambda: self.database.prepare(build()))
         return found

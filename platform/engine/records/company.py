@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from engine.problems import Problem
 from engine.records.application import Application
 from engine.records.failures import Busy, Conflict
 from engine.records.unit import Actor, Unit
+from engine.records.visits import Visit
 from engine.storage import Database, StorageBusy, raw
 from engine.tables import Layout, system
 
@@ -75,15 +76,20 @@ class Company:
         write: bool = False,
         now: datetime | None = None,
         source: str = "page",
+        within: Visit | None = None,
     ) -> Iterator[Unit]:
-        """A unit of work: one transaction, undone as a whole by any exception.
+        """A unit of work: one transaction, undone as a whole by any exception. `within`: read on in
+        the transaction that the visit began with.
 
         Raises: Busy when the database could not be written in time, NotPublished.
         """
-        begin = self.database.write if write else self.database.read
+        if within is not None:
+            begin: AbstractContextManager[sa.Connection] = nullcontext(within.connection)
+        else:
+            begin = self.database.write() if write else self.database.read()
         try:
-            with begin() as connection:
-                app = self.application(connection)
+            with begin as connection:
+                app = self.application(connection, within and within.version)
                 moment = now or datetime.now(UTC)
                 yield Unit(app, connection, actor, moment, source, self.files, write)
         except StorageBusy as busy:
@@ -93,9 +99,11 @@ class Company:
                 self.forget()  # the next unit reads the version again
             raise
 
-    def application(self, connection: sa.Connection) -> Application:
-        """The version in force, seen through `connection`; compiled when it is a new one."""
-        version = _latest(connection, self.database)
+    def application(self, connection: sa.Connection, version: int | None = None) -> Application:
+        """The version in force, seen through `connection` unless it is told; compiled when it is
+        a new one."""
+        if version is None:
+            version = _latest(connection, self.database)
         if version is None:
             raise NotPublished
         if (app := self._app) is not None and app.version == version:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from engine.definitions.model import Entity, Field
-from engine.expressions import ExpressionError
+from engine.expressions import ExpressionError, dependencies, parse
 from engine.fields import BadValue, bind
 from engine.problems import Problem
+from engine.records import rows
 from engine.records.evaluation import Relations
 from engine.records.failures import Invalid
-from engine.records.graph import Step, Trigger, compute_order
+from engine.records.graph import Step, Trigger, compute_order, own_paths
 from engine.records.reader import Record, pointing
+from engine.records.statements import Statement
 from engine.records.unit import Unit
+from engine.tables import EntityTable, search
 
 ROUNDS: Final = 50  # how far one change may ripple; circles are refused at publishing
 PORTION: Final = 400
@@ -30,10 +34,7 @@ def compute(
 ) -> list[Problem]:
     """Fill the stored computed fields that do not look at other records pointing here, those of
     the rows first."""
-    problems: list[Problem] = []
-    for field in entity.fields.values():
-        if field.rows is not None and _computed_rows(field.rows):
-            problems += _rows(unit, field, record, relations)
+    problems = _all_rows(unit, entity, record, relations)
     for field in unit.app.graph.computed[entity.name].early:
         problems += _one(unit, entity, field, record, relations, old)
     return problems
@@ -49,22 +50,28 @@ def live_values(
     return found
 
 
-def _computed_rows(rows: Entity) -> bool:
-    return any(field.compute for field in rows.fields.values())
+def _all_rows(
+    unit: Unit, entity: Entity, record: MutableMapping[str, Any], relations: Relations
+) -> list[Problem]:
+    problems: list[Problem] = []
+    for field in entity.fields.values():
+        if field.rows is not None and any(one.compute for one in field.rows.fields.values()):
+            problems += _rows(unit, field, record, relations)
+    return problems
 
 
 def _rows(
     unit: Unit, field: Field, record: MutableMapping[str, Any], relations: Relations
 ) -> list[Problem]:
-    assert field.rows is not None
-    rows = field.rows
-    order = unit.app.kept(("rows", rows.name), lambda: compute_order(unit.app.model, rows))
+    inner = field.rows
+    assert inner is not None
+    order = unit.app.kept(("rows", inner.name), lambda: compute_order(unit.app.model, inner))
     problems: list[Problem] = []
     computed = []
     for at, given in enumerate(record.get(field.name) or ()):
         row = dict(given)
-        for inner in (*order.early, *order.late):
-            found = _one(unit, rows, inner, row, relations, None)
+        for column in (*order.early, *order.late):
+            found = _one(unit, inner, column, row, relations, None)
             problems += [problem.under(f"/{field.name}/{at}") for problem in found]
         computed.append(row)
     record[field.name] = computed
@@ -115,11 +122,15 @@ class Ripple:
         if late and new is not None:
             self.wanted[(entity, record["id"])] = None
 
-    def everything(self, entity: str) -> None:
-        """Compute all records of an entity again: its formulas are new or were changed."""
+    def refill(self, entity: str, *, lines: bool = False) -> None:
+        """Compute all records of an entity again, slice by slice, those in the recycle bin too:
+        its formulas are new or mean something else. `lines`: so are those of its rows."""
         place = self.unit.app.tables.of(entity)
-        for id in self.unit.connection.scalars(sa.select(place.id).order_by(place.id)):
-            self.wanted[(entity, id)] = None
+        last = 0
+        query = sa.select(place.id).order_by(place.id).limit(PORTION)
+        while ids := list(self.unit.connection.scalars(query.where(place.id > last))):
+            self._again(entity, ids, lines=lines, guard=False)
+            last = ids[-1]
 
     def _follow(self, trigger: Trigger, state: Mapping[str, Any]) -> Iterable[int]:
         """The ids at the end of the trigger's way back."""
@@ -129,8 +140,9 @@ class Ripple:
             ids = {found for id in ids for found in _step(self.unit, step, id)}
         return ids
 
-    def run(self) -> None:
-        """Compute until nothing changes any more."""
+    def run(self, *, guard: bool = True) -> None:
+        """Compute until nothing changes any more. Without `guard` no rule is asked: publishing
+        refuses nobody's records, they are checked when somebody saves them next."""
         for _ in range(ROUNDS):
             if not self.wanted:
                 return
@@ -140,37 +152,43 @@ class Ripple:
                 by_entity.setdefault(entity, []).append(id)
             for entity, ids in by_entity.items():
                 for start in range(0, len(ids), PORTION):
-                    self._again(entity, ids[start : start + PORTION])
+                    self._again(entity, ids[start : start + PORTION], guard=guard)
 
-    def _again(self, name: str, ids: Sequence[int]) -> None:
+    def _again(
+        self, name: str, ids: Sequence[int], *, lines: bool = False, guard: bool = True
+    ) -> None:
         """Compute all stored formulas of some records and write what changed.
 
         The rows are locked first: on PostgreSQL two contracts saved at once would else each miss
-        the other in the customer's sum.
+        the other in the customer's sum. For the same reason `guard` asks the rules over sums here,
+        under the lock: the last receipt to come is refused when all together exceed what is due.
         """
         unit = self.unit
         entity = unit.app.model.entities[name]
-        order = unit.app.graph.computed[name]
         relations = Relations(unit)
         records = unit.app.reader.load_many(
             unit.connection, name, ids, removed=True, lock=unit.app.database.kind != "sqlite"
         )
+        formulas = [*unit.app.graph.computed[name].early, *unit.app.graph.computed[name].late]
+        relations.expect(entity, records, (path for one in formulas for path in own_paths(one)))
         problems: list[Problem] = []
+        written: list[tuple[Record, Record]] = []
         for old in records:
             new: Record = dict(old)
-            for field in (*order.early, *order.late):
+            if lines:
+                problems += _all_rows(unit, entity, new, relations)
+            for field in formulas:
                 problems += _one(unit, entity, field, new, relations, None)
-            values = {
-                field.name: new[field.name]
-                for field in (*order.early, *order.late)
-                if new.get(field.name) != old.get(field.name)
-            }
-            if values:
-                write_values(unit, name, old["id"], values)
-                relations.forget()
-                self._chain(name, old, new)
+            if new != old:
+                written.append((old, new))
+                problems += broken(unit, entity, old, new) if guard else ()
         if problems:
             raise Invalid(problems)
+        write_values(unit, entity, written)
+        # what was read for this portion may be older than what it wrote: whoever depends on that
+        # is computed once more in the next round
+        for old, new in written:
+            self._chain(name, old, new)
 
     def _chain(self, name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         for trigger in self.unit.app.graph.triggers.get(name, ()):
@@ -205,23 +223,88 @@ def _step(unit: Unit, step: Step, id: int) -> Iterable[int]:
     return [row["id"] for row in statement.rows(unit.connection, {"target": id})]
 
 
-def write_values(unit: Unit, entity: str, id: int, values: Mapping[str, Any]) -> None:
-    """Set columns of a record without counting it as a change of somebody's."""
-    place = unit.app.tables.of(entity)
-    names = tuple(sorted(name for name in values if name in place.columns))
-    if not names:
-        return
-    statement = unit.app.statement(
-        ("set", entity, names),
-        lambda: (
+def write_values(
+    unit: Unit, entity: Entity, written: Sequence[tuple[Mapping[str, Any], Record]]
+) -> None:
+    """Set columns of records (before, now) without counting it as a change of somebody's.
+
+    Neither version nor history: a formula's values follow from what people wrote, and that is
+    in the history already. A version more would refuse everybody who has the record open.
+    """
+    place = unit.app.tables.of(entity.name)
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for old, new in written:
+        names = tuple(n for n in new if n in place.columns and new[n] != old.get(n))
+        if names:
+            values = {f"v_{name}": new[name] for name in names}
+            groups.setdefault(names, []).append({"id_": new["id"], **values})
+        for name, inner in place.lines.items():
+            rows.update_rows(unit, inner, old.get(name) or (), new.get(name) or ())
+    for names, values_of in groups.items():
+        _setter(unit, place, names).run_many(unit.connection, values_of)
+    if place.search is not None:
+        searched = place.search.fields.keys()
+        for old, new in written:
+            if any(new.get(name) != old.get(name) for name in searched):
+                search.index(unit.connection, place.search, new["id"], new)
+
+
+def _setter(unit: Unit, place: EntityTable, names: tuple[str, ...]) -> Statement:
+    def build() -> sa.Executable:
+        columns = {name: place.columns[name] for name in names}
+        return (
             sa.update(place.table)
             .where(place.id == sa.bindparam("id_", type_=place.id.type))
-            .values(
-                {
-                    place.columns[name]: sa.bindparam(f"v_{name}", type_=place.columns[name].type)
-                    for name in names
-                }
-            )
-        ),
+            .values({c: sa.bindparam(f"v_{name}", type_=c.type) for name, c in columns.items()})
+        )
+
+    return unit.app.statement(("set", place.name, names), build)
+
+
+# --- rules over sums -----------------------------------------------------------------------------
+def broken(
+    unit: Unit, entity: Entity, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> list[Problem]:
+    """The asserts that held of a record and do not hold with its new computed values.
+
+    What was broken before is not held against somebody who changed another record.
+    """
+    if "removed_at" in old:
+        return []
+    guards: Mapping[str, frozenset[str]] = unit.app.kept(
+        ("guards", entity.name), lambda: _guards(entity)
     )
-    statement.run(unit.connection, {"id_": id, **{f"v_{name}": values[name] for name in names}})
+    rules = {id for id, names in guards.items() if any(new.get(n) != old.get(n) for n in names)}
+    if not rules:
+        return []
+    found = []
+    validator, relations = unit.app.validator(entity), Relations(unit)
+    for record in (new, old):
+        whole = live_values(unit, entity, record, relations)
+        found.append(validator.broken(whole, relations.env({}, old), rules))
+    before = {one.params["rule"] for one in found[1]}
+    # the form is another record's: there is no field of its own to show it at
+    return [replace(one, pointer="") for one in found[0] if one.params["rule"] not in before]
+
+
+def _guards(entity: Entity) -> dict[str, frozenset[str]]:
+    """The asserts that look at stored computed fields of the record itself, and at which."""
+    found = {}
+    for id, rule in entity.rules.items():
+        if rule.check and rule.level == "error":
+            seen: set[str] = set()
+            for source in filter(None, (rule.when, rule.check)):
+                seen |= _stored(entity, dependencies(parse(source)))
+            if seen:
+                found[id] = frozenset(seen)
+    return found
+
+
+def _stored(entity: Entity, paths: Iterable[tuple[str, ...]]) -> set[str]:
+    """The stored computed fields among paths, through those without a column."""
+    found: set[str] = set()
+    for path in paths:
+        field = entity.fields.get(path[0])
+        if field is not None and field.compute:
+            found |= {field.name} if field.compute.store else _stored(entity, own_paths(field))
+    return found

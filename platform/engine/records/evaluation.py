@@ -6,11 +6,12 @@ may see is decided where values leave, not where they are computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.definitions.model import Entity, Field
 from engine.expressions import Env
+from engine.expressions.tree import Path
 from engine.records import people
 from engine.records.unit import Unit
 
@@ -21,7 +22,7 @@ class Relations:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self._records: dict[tuple[str, int], Mapping[str, Any]] = {}
-        self._lists: dict[tuple[str, int, str], list[Mapping[str, Any]]] = {}
+        self._lists: dict[tuple[str, int, str], Sequence[Mapping[str, Any]]] = {}
         self._below: dict[int, Collection[int]] = {}
         self.known: dict[str, set[int]] = {}  # ids found to be there for the actor, by target
 
@@ -47,6 +48,25 @@ class Relations:
         self._records.clear()
         self._lists.clear()
         self.known.clear()
+
+    def expect(
+        self, entity: Entity, records: Sequence[Mapping[str, Any]], paths: Iterable[Path]
+    ) -> None:
+        """Fetch what `paths` of many records lead to at once, instead of one by one when asked."""
+        app, connection = self._unit.app, self._unit.connection
+        inverses = app.inverses(entity.name)
+        ids = [record["id"] for record in records if record["id"]]
+        for name in {path[0] for path in paths if len(path) > 1 or path[0] in inverses}:
+            field = entity.fields.get(name)
+            if field is not None and field.reference is not None:
+                target = field.reference.to
+                wanted = {id for record in records for id in _ids(record.get(name))}
+                for found in app.reader.load_many(connection, target, sorted(wanted), removed=True):
+                    self._records[(target, found["id"])] = found
+            elif name in inverses:
+                other, link = inverses[name]
+                for id, many in app.reader.all_referrers(connection, other, link, ids).items():
+                    self._lists[(entity.name, id, name)] = many
 
     def attribute(self, entity: str, id: int, name: str) -> Any:
         """One value of a record that is not at hand; None when there is no such record."""
@@ -84,7 +104,7 @@ class Relations:
             return None
         return self._unit.app.formula(entity, field)(self.env(record))
 
-    def _pointing(self, entity: Entity, id: int, name: str) -> list[Mapping[str, Any]]:
+    def _pointing(self, entity: Entity, id: int, name: str) -> Sequence[Mapping[str, Any]]:
         """The records of a named relation that leads back here."""
         key = (entity.name, id, name)
         if not id:
@@ -94,6 +114,12 @@ class Relations:
             found = self._unit.app.reader.referrers(self._unit.connection, other, link, id)
             self._lists[key] = list(found)
         return self._lists[key]
+
+
+def _ids(value: Any) -> Collection[int]:
+    if value is None:
+        return ()
+    return value if isinstance(value, list) else (value,)
 
 
 Formula = Callable[[Env], Any]

@@ -173,6 +173,28 @@ def history(unit: Unit, entity: str, id: int, *, size: int = 50, before: int = 0
     return found
 
 
+def values_at(unit: Unit, entity: str, id: int, version: int) -> dict[str, Any]:
+    """What the fields that changed since a version of a record held then.
+
+    Not cut to what the actor may read everywhere, as `history` is: it is for a form that has shown
+    him these very values on this very record.
+    """
+    definition = unit.app.model.entities[entity]
+    statement = (
+        sa.select(_TABLE.c.changes)
+        .where(
+            _TABLE.c.entity == entity, _TABLE.c.record_id == id, _TABLE.c.version > version
+        )
+        .order_by(_TABLE.c.id.desc())
+    )
+    found: dict[str, Any] = {}
+    for changes in unit.connection.scalars(statement):
+        for name, (old, _) in (changes or {}).items():
+            if field := definition.fields.get(name):
+                found[name] = _value(bind(field), old)
+    return found
+
+
 def _shown(unit: Unit, entity: Entity, changes: Mapping[str, Any]) -> list[Change]:
     """The changes of fields the actor may read on every record; others would tell too much."""
     access = unit.access(entity.name)

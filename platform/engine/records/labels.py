@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from engine.definitions.model import Entity
 from engine.fields import DEPARTMENT, FILE, USER, FieldType, Names, bind
-from engine.records.statements import Statement
 from engine.records.unit import Unit
 from engine.records.views import Masked, View, row_filter, unit_env, viewer_key
+from engine.storage import Statement
 from engine.tables import system
 
 _PLATFORM = {USER: system.USER, DEPARTMENT: system.DEPARTMENT, FILE: system.FILE}
@@ -104,7 +104,7 @@ def _records(unit: Unit, target: str, ids: Sequence[int]) -> dict[int, str]:
             table.c.id.in_([sa.bindparam(f"i{at}", type_=table.c.id.type) for at in range(size)]),
             row_filter(view.names, access["read"]),
         )
-        return Statement(unit.app.database, statement), view.sealed()
+        return unit.app.database.prepare(statement), view.sealed()
 
     statement, view = unit.app.kept(("labels", target, viewer_key(unit, target), size), build)
     rows = statement.rows(unit.connection, _values(ids, size))

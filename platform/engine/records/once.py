@@ -26,8 +26,9 @@ def claim(unit: Unit, key: str, entity: str) -> int | None:
         insert(_TABLE)
         .values(key=_own(unit, key), entity=entity, record_id=0, at=unit.now)
         .on_conflict_do_nothing(index_elements=["key"])
+        .returning(_TABLE.c.key)
     )
-    if fresh.rowcount:
+    if fresh.first() is not None:
         return None
     made = sa.select(_TABLE.c.record_id).where(_TABLE.c.key == _own(unit, key))
     return int(unit.connection.scalar(made) or 0)

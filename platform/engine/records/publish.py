@@ -21,6 +21,7 @@ from engine.records.application import Application
 from engine.records.company import Company, NotPublished
 from engine.records.computing import Ripple
 from engine.records.failures import Busy, Conflict, Invalid
+from engine.records.meaning import refills
 from engine.records.unit import SYSTEM, Actor, Unit
 from engine.storage import Ids, StorageBusy
 from engine.tables import Plan, PlanRefused, apply, build_tables, plan, system
@@ -122,17 +123,23 @@ def _model(sources: Mapping[str, str], pack: str, check: Check | None) -> Model:
 
 def _recompute(app: Application, connection: sa.Connection, old: Model) -> None:
     """Give new and changed formulas their values on the records that are there."""
+    wanted = refills(old, app.model)
+    if connection.dialect.name == "postgresql":
+        # who is writing with the old formulas comes to an end first, and nobody else begins
+        for one in wanted:
+            table = app.tables.of(one.entity.name).table
+            mode = "SHARE ROW EXCLUSIVE"
+            connection.execute(sa.text(f"LOCK TABLE {_quoted(connection, table)} IN {mode} MODE"))
     ripple = Ripple(Unit(app, connection, SYSTEM, datetime.now(UTC), "publish"))
-    for entity in app.model.entities.values():
-        before = old.entities.get(entity.name)
-        if before is not None and any(
-            field.compute
-            and field.compute.store
-            and (name not in before.fields or before.fields[name].compute != field.compute)
-            for name, field in entity.fields.items()
-        ):
-            ripple.everything(entity.name)
-    ripple.run()
+    for one in wanted:
+        ripple.refill(one.entity.name, lines=one.lines)
+    ripple.run(guard=False)
+
+
+def _quoted(connection: sa.Connection, table: sa.Table) -> str:
+    schema = connection.get_execution_options().get("schema_translate_map", {}).get(None)
+    quote = connection.dialect.identifier_preparer.quote
+    return f"{quote(schema)}.{quote(table.name)}" if schema else quote(table.name)
 
 
 def _newest(connection: sa.Connection) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.definitions.model import Entity, Field
-from engine.records.statements import Statement
+from engine.storage import Statement
 from engine.tables import EntityTable, Tables, system
 
 Keep = Callable[[Hashable, Callable[[], sa.Executable]], Statement]
@@ -67,6 +67,31 @@ class Reader:
             key, lambda: self._columns(place).where(pointing(place, link)).limit(MOST_POINTING)
         )
         return statement.rows(connection, {"target": id})
+
+    def all_referrers(
+        self, connection: sa.Connection, other: Entity, link: Field, ids: Sequence[int]
+    ) -> Mapping[int, Sequence[Record]]:
+        """The same for several records at once; nothing when they are too many to hold, or when
+        `link` is a list: whoever asks falls back to one by one."""
+        place = self._tables.of(other.name)
+        if link.name not in place.columns:
+            return {}
+        column = place.columns[link.name]
+        found: dict[int, list[Record]] = {id: [] for id in ids}
+        for part, size in _parts(list(found)):
+
+            def build(size: int = size) -> sa.Select[Any]:
+                pointing = column.in_(_binds(size, column))
+                living = place.removed_at.is_(None)
+                return self._columns(place).where(living, pointing).limit(2 * MOST_POINTING)
+
+            key = ("all referrers", other.name, link.name, size)
+            rows = self._statement(key, build).rows(connection, part)
+            if len(rows) >= 2 * MOST_POINTING:
+                return {}
+            for row in rows:
+                found[row[link.name]].append(row)
+        return found
 
     def file(self, connection: sa.Connection, id: int) -> Mapping[str, Any] | None:
         """A stored file as expressions see it."""

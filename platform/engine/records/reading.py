@@ -22,10 +22,10 @@ from engine.problems import Problem
 from engine.records import filters
 from engine.records.failures import Forbidden, Invalid, NotFound
 from engine.records.labels import names_for
-from engine.records.statements import RAW, Statement
 from engine.records.totals import added, summed
 from engine.records.unit import Unit
 from engine.records.views import View, row_filter, unit_env, viewer_key
+from engine.storage import RAW, Statement
 
 COUNTED: Final = 1_000  # beyond that a count says "more"
 Record = dict[str, Any]
@@ -208,7 +208,7 @@ def _record(unit: Unit, entity: Entity, removed: bool) -> _Listing:
             table.c.removed_at.is_not(None) if removed else table.c.removed_at.is_(None),
             row_filter(view.names, view.access["read"]),
         )
-        return _Listing(Statement(unit.app.database, statement), view.sealed())
+        return _Listing(unit.app.database.prepare(statement), view.sealed())
 
     found: _Listing = unit.app.kept(
         ("get", entity.name, viewer_key(unit, entity.name), removed), build
@@ -240,7 +240,7 @@ def _list(
     statement = statement.order_by(
         *(filters.ordered(key, dialect, backwards=backwards) for key in keys)
     ).limit(query.size + 1)
-    return _Listing(Statement(unit.app.database, statement), view.sealed())
+    return _Listing(unit.app.database.prepare(statement), view.sealed())
 
 
 def _where(

@@ -23,6 +23,7 @@ from engine.records.unit import Unit
 from engine.records.writing import current
 
 Record = dict[str, Any]
+TOUCHED = ("updated_at", "updated_by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +177,13 @@ def mark(unit: Unit, entity: str, record: Mapping[str, Any], at: datetime | None
                 {
                     place.removed_at: sa.bindparam("at_", type_=place.removed_at.type),
                     place.version: place.version + 1,
+                    **{place.column(name): sa.bindparam(f"{name}_") for name in TOUCHED},
                 }
             )
         ),
     )
     values = {"id_": record["id"], "was": record["version"], "at_": at}
+    values |= {"updated_at_": unit.now, "updated_by_": unit.actor.id or None}
     return statement.run(unit.connection, values) == 1
 
 

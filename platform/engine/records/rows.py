@@ -184,6 +184,18 @@ def _merge_rows(
     _insert_rows(unit, place, added)
 
 
+def update_rows(
+    unit: Unit,
+    place: EntityTable,
+    old: Sequence[Mapping[str, Any]],
+    new: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write the rows that differ from what they were, one by one in their places."""
+    for at, (before, now) in enumerate(zip(old, new, strict=True)):
+        if before != now:
+            _update_row(unit, place, at, now, before)
+
+
 def _update_row(
     unit: Unit, place: EntityTable, at: int, row: Mapping[str, Any], old: Mapping[str, Any]
 ) -> None:

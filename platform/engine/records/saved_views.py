@@ -32,14 +32,23 @@ class SavedView:
 def saved_views(unit: Unit, entity: str) -> list[SavedView]:
     """The actor's saved lists of an entity and those shared with his roles. A list names fields
     only; what the reader may not see of them is refused when it is opened."""
-    mine = _VIEW.c.user_id == unit.actor.id
-    shared = sa.and_(_VIEW.c.user_id.is_(None), _VIEW.c.role.in_(["", *sorted(unit.actor.roles)]))
-    rows = unit.connection.execute(
-        sa.select(_VIEW)
-        .where(_VIEW.c.entity == entity, sa.or_(mine, shared))
-        .order_by(_VIEW.c.position, _VIEW.c.id)
-    )
-    return [SavedView(row.id, row.name, row.query, row.user_id is not None) for row in rows]
+
+    def build() -> sa.Select[Any]:
+        mine = _VIEW.c.user_id == sa.bindparam("user", type_=_VIEW.c.user_id.type)
+        shared = sa.and_(
+            _VIEW.c.user_id.is_(None), _VIEW.c.role.in_(["", *sorted(unit.actor.roles)])
+        )
+        return (
+            sa.select(_VIEW.c.id, _VIEW.c.name, _VIEW.c.query, _VIEW.c.user_id)
+            .where(_VIEW.c.entity == sa.bindparam("entity"), sa.or_(mine, shared))
+            .order_by(_VIEW.c.position, _VIEW.c.id)
+        )
+
+    statement = unit.app.statement(("saved views", unit.actor.roles), build)
+    rows = statement.rows(unit.connection, {"user": unit.actor.id, "entity": entity})
+    return [
+        SavedView(row["id"], row["name"], row["query"], row["user_id"] is not None) for row in rows
+    ]
 
 
 def save_view(unit: Unit, entity: str, name: str, query: str) -> int:

@@ -110,7 +110,7 @@ def check(unit: Unit, saving: Saving) -> None:
         saving.problems += _kept_columns(saving)
         saving.problems += check_references(unit, entity, saving.new, saving.old, saving.relations)
     basis = saving.new if saving.old is None else saving.old
-    saving.problems += cells_refused(
+    refused = cells_refused(
         unit,
         entity,
         saving.given & access.fields.keys(),
@@ -118,6 +118,16 @@ def check(unit: Unit, saving: Saving) -> None:
         saving.relations,
         creating=creating,
     )
+    if creating and refused:  # a form gives every field: what was left as it began is no wish
+        begun = defaults(unit, entity)
+        refused = [
+            one
+            for one in refused
+            if unit.app.types(entity)[name := one.pointer[1:]].changed(
+                begun.get(name), saving.new.get(name)
+            )
+        ]
+    saving.problems += refused
     allowed = access["create"]
     if not creating or allowed.always or saving.errors:
         return

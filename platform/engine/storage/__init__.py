@@ -3,15 +3,18 @@
 Knows nothing of entities. Everything here means the same on both engines.
 """
 
-from engine.storage.database import Database, raw
+from engine.storage.database import Database
 from engine.storage.errors import StorageBusy, StorageError, Violation, violation
 from engine.storage.ids import Ids
 from engine.storage.lock import ServerLock
+from engine.storage.statements import RAW, Statement, raw
 
 __all__ = [
+    "RAW",
     "Database",
     "Ids",
     "ServerLock",
+    "Statement",
     "StorageBusy",
     "StorageError",
     "Violation",

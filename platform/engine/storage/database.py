@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
@@ -17,6 +17,7 @@ from engine.problems import Problem
 from engine.storage import postgres, sqlite
 from engine.storage.errors import StorageBusy, StorageError, translated
 from engine.storage.ids import Ids
+from engine.storage.statements import Statement
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class Database:
         self._writers = writers.execution_options(**options)
         self.ids = Ids(apart=self._writers if kind == "postgresql" else None)
         self._close = close
+        self._prepared: dict[Hashable, Statement] = {}
 
     @classmethod
     def sqlite(cls, path: Path | str) -> Self:
@@ -140,14 +142,16 @@ class Database:
                 time.sleep(random.uniform(0.02, 0.1) * min(attempt + 1, 5))  # noqa: S311
         raise StorageBusy
 
-    def compile(self, statement: sa.ClauseElement) -> sa.Compiled:
-        """`statement` as this company's SQL text, for the fast path with `raw`."""
-        schemas = {None: self.schema} if self.schema else None
-        return statement.compile(
-            dialect=self.dialect,
-            schema_translate_map=schemas,
-            render_schema_translate=bool(schemas),
-        )
+    def prepare(self, statement: sa.Executable) -> Statement:
+        """`statement` compiled for this company, for the driver's own cursor."""
+        return Statement(self.dialect, self.schema, statement)
+
+    def prepared(self, key: Hashable, build: Callable[[], sa.Executable]) -> Statement:
+        """A statement on the platform's own tables, compiled once per key."""
+        found = self._prepared.get(key)
+        if found is None:
+            found = self._prepared[key] = self.prepare(build())
+        return found
 
     def check(self) -> list[Problem]:
         """What an operator should know about this database: doubtful settings of the server."""
@@ -196,8 +200,3 @@ class Database:
 
 def _nothing() -> None:
     """A company gives its server's engine back once."""
-
-
-def raw(connection: sa.Connection) -> Any:
-    """The driver's own cursor, inside `connection`'s transaction, for the fast read path."""
-    return connection.connection.cursor()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
@@ -91,11 +92,16 @@ def engines(path: Path) -> tuple[sa.Engine, sa.Engine]:
 
     reader = sa.Engine(pool(read_only=True, size=4, more=28), shared, url)
     writer = sa.Engine(pool(read_only=False, size=1, more=0), shared, url)
-    sa.event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    sa.event.listen(
-        writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
-    )
+    sa.event.listen(reader, "begin", _begin("BEGIN"))
+    sa.event.listen(writer, "begin", _begin("BEGIN IMMEDIATE"))
     return reader, writer
+
+
+def _begin(words: str) -> Callable[[sa.Connection], None]:
+    def begin(connection: sa.Connection) -> None:
+        cast(sqlite3.Connection, connection.connection.driver_connection).execute(words)
+
+    return begin
 
 
 def prepare(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from engine.tables.apply import PlanRefused, apply
 from engine.tables.layout import EMPTY, Layout
-from engine.tables.plan import Operation, Plan, plan
+from engine.tables.plan import Operation, Plan, claims, plan
 from engine.tables.schema import EntityTable, Tables, build_tables
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Tables",
     "apply",
     "build_tables",
+    "claims",
     "plan",
 ]

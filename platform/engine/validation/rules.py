@@ -7,7 +7,7 @@ A rule that cannot be evaluated stops the save: failing closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,6 +142,20 @@ class Rules:
                 found += self._require(compiled, record)
                 found += self._readonly(compiled, record, old)
                 found += self._options(compiled, record)
+            except ExpressionError:
+                found.append(compiled.broken())
+        return found
+
+    def broken(self, record: Mapping[str, Any], env: Env, only: Collection[str]) -> list[Problem]:
+        """The asserts among the rules `only` that do not hold; nothing else is looked at."""
+        inner = seen(env, record)
+        found: list[Problem] = []
+        for compiled in self._rules:
+            if compiled.rule.id not in only or compiled.check is None:
+                continue
+            try:
+                if compiled.applies(inner) and compiled.check(inner) is not True:
+                    found.append(compiled.problem("V090", compiled.place))
             except ExpressionError:
                 found.append(compiled.broken())
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any, Final
@@ -138,6 +138,10 @@ class Validator:
             for at, (row, inner, rows) in enumerate(_row_envs(slot, record, env)):
                 found += [p.under(f"/{slot.name}/{at}") for p in rows.rules(row, inner)]
         return found
+
+    def broken(self, record: Mapping[str, Any], env: Env, only: Collection[str]) -> list[Problem]:
+        """The asserts among the rules `only` that do not hold of a record as it is."""
+        return self._rules.broken(record, env, only)
 
     def effects(self, record: Mapping[str, Any], env: Env) -> dict[str, Effect]:
         """What the rules do to the form just now, by field; "" stands for the record as a whole."""

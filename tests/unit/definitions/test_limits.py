@@ -45,11 +45,11 @@ def test_references_that_double() -> None:
     defs: dict[str, Any] = {"a0": {"type": "string", "title": "T"}}
     for i in range(1, 9):
         defs[f"a{i}"] = {"title": "T", "allOf": [{"$ref": f"#/$defs/a{i - 1}"}] * 9}
-    started = time.perf_counter()
+    started = time.process_time()
     codes = told({COMMON: {"$defs": defs},
                   CONTRACT: {"properties": {"x": {"$ref": "common.json#/$defs/a8"}}}})  # fmt: skip
     assert "D033" in [code for code, *_ in codes]
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_a_long_chain_of_references() -> None:

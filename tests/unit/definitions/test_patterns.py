@@ -32,6 +32,6 @@ def test_what_cannot_run_safely_is_refused(pattern: str) -> None:
 
 
 def test_a_pattern_cannot_hold_up_the_server() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not compile_pattern("^(a+)+$").search("a" * 10_000 + "!")
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

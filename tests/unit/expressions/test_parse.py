@@ -83,10 +83,10 @@ BOMBS = {
 
 @pytest.mark.parametrize(("source", "code"), BOMBS.values(), ids=list(BOMBS))
 def test_refused_at_once(source: str, code: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ExpressionError) as refused:
         parse(source)
-    assert time.perf_counter() - began < 0.2
+    assert time.process_time() - began < 0.3
     assert refused.value.problem.code == code, text(refused.value.problem, "en")
     assert refused.value.problem.params["column"] >= 1
     assert text(refused.value.problem, "zh-CN")

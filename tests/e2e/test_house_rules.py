@@ -1,0 +1,177 @@
+"""What holds on every page: accessible, no sideways scrolling, one language, no refused script.
+
+(The fixture `visit` fails a test whose pages log an error; a breach of the content security policy
+is one.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.e2e.conftest import Site, Visit
+from tests.e2e.steps import ready
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+NARROW = (390, 360)
+NO_TRANSLATION = re.compile(
+    r"\b(Dougong|English|QQ|ABC|VIP|V\d|A|B|C|D|J|K|R|cm|kg|km|ID|id|JSON|KH|HT|TS|n|o|"
+    r"Chromium|Chrome|Linux|Safari|Mozilla|WebKit|HeadlessChrome|admin|wang|li|hotel)\b"
+)
+PROSE = re.compile(r"[A-Za-z]{2,}")
+HAN = re.compile(r"[\u4e00-\u9fff]")
+
+Furnished = dict[str, int]
+
+
+@pytest.fixture(scope="session")
+def furnished(site: Site) -> Furnished:
+    """A record with something in every part of its page, and one that waits for approval."""
+    customer = site.create(
+        "hotel",
+        "wang",
+        "customer",
+        kind="organisation",
+        name="Acme 2000",  # a name that is not a word of either language
+        region="330106",
+        tags=["A:B"],
+        departments=[{"name": "C", "function": "using"}],
+    )
+    contract = site.create(
+        "hotel",
+        "li",
+        "contract",
+        title="Acme 2001",
+        customer=customer,
+        items=[{"name": "C", "quantity": 1, "unit_price": 1000}],
+    )
+    site.fire("hotel", "li", "contract", contract, "submit")
+    return {"customer": customer, "contract": contract}
+
+
+def dialog(button: str) -> Callable[[Page], None]:
+    """Open a dialog of the list."""
+
+    def run(page: Page) -> None:
+        found = page.locator(f"[data-open={button}]")
+        if found.is_visible():
+            found.click()
+            page.locator(f"dialog#{button}").wait_for()
+
+    return run
+
+
+def unfold(page: Page) -> None:
+    """Show all sheets at once."""
+    page.evaluate(
+        "() => document.querySelectorAll('[data-tabpanel], [data-pane-body]').forEach("
+        "each => { each.hidden = false; each.classList.add('is-shown'); })"
+    )
+
+
+def refused(page: Page) -> None:
+    """Send an empty form: the page with its problems."""
+    page.locator("[data-key-save]").click()
+    page.locator("#summary").wait_for()
+    ready(page)
+    unfold(page)
+
+
+def stay(_: Page) -> None:
+    """Nothing to do."""
+
+
+Step = Callable[[Page], None]
+
+
+def pages(made: Furnished) -> list[tuple[str, Step]]:
+    """What the manager opens."""
+    return [
+        ("", stay),
+        ("e/customer", stay),
+        ("e/customer", dialog("filters")),
+        ("e/customer", dialog("columns")),
+        ("e/contract?f.approval_state.eq=cancelled", stay),
+        (f"e/customer/{made['customer']}", unfold),
+        (f"e/contract/{made['contract']}", unfold),
+        (f"e/customer/{made['customer']}/edit", unfold),
+        ("e/contract/new", refused),
+        ("e/customer/removed", stay),
+        ("approvals", stay),
+        ("approvals?tab=done", stay),
+        ("account", stay),
+        ("search?q=Acme", stay),
+        ("e/customer/999999", stay),
+        ("not/here", stay),
+    ]
+
+
+def complaints(page: Page, language: str, *, phone: bool, strict: bool = True) -> Iterator[str]:
+    """Everything that is wrong with the page as it stands."""
+    where = page.url.split("/", 3)[3]
+    result: dict[str, Any] = Axe().run(page, options=RULES).response
+    for found in result["violations"]:
+        for node in found["nodes"]:
+            yield f"{where}: axe {found['id']} at {node['target']}: {node['failureSummary'][:200]}"
+    for width in NARROW if phone else ():
+        page.set_viewport_size({"width": width, "height": 780})
+        wide = page.evaluate("() => document.documentElement.scrollWidth")
+        if wide > width:
+            yield f"{where}: {wide} pixels wide on a screen of {width}"
+    if strict:
+        yield from (f"{where}: in the wrong language: {text}" for text in foreign(page, language))
+
+
+def foreign(page: Page, language: str) -> list[str]:
+    """Lines and names of controls that are not in the reader's language."""
+    shown: list[str] = page.locator("body").inner_text().split("\n")
+    for name in ("aria-label", "title", "placeholder", "alt"):
+        shown += page.evaluate(
+            "name => [...document.querySelectorAll(`[${name}]`)].map(e => e.getAttribute(name))",
+            name,
+        )
+    told = page.evaluate("() => document.title")
+    lines = {line.replace("Acme", "") for line in [*shown, told]}
+    if language == "zh-CN":
+        return sorted(line for line in lines if PROSE.search(NO_TRANSLATION.sub("", line)))
+    names = ("中文", "王经理", "李销售", "经理", "销售", "业务部", "斗", "浙江省", "杭州市", "西湖区")
+    cleaned = {line: re.sub("|".join(names), "", line) for line in lines}
+    return sorted(line for line, rest in cleaned.items() if HAN.search(rest))
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_every_page(
+    furnished: Furnished, visit: Visit, phone: bool, language: str
+) -> None:
+    page = visit("hotel", "wang", phone=phone, language=language)
+    found = []
+    for path, step in pages(furnished):
+        page.goto(path)
+        ready(page)
+        step(page)
+        found += complaints(page, language, phone=phone)
+    stranger = visit("hotel", "", phone=phone, language=language)
+    stranger.goto("login")
+    found += complaints(stranger, language, phone=phone)
+    assert found == []
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_the_administration(visit: Visit, phone: bool, language: str) -> None:
+    page = visit("hotel", "admin", phone=phone, language=language)
+    page.goto("ops/")
+    found = list(complaints(page, language, phone=phone))
+    addresses = []
+    for office in page.get_by_role("navigation").first.get_by_role("link").all():
+        addresses.append(office.get_attribute("href"))
+    for address in addresses:
+        page.goto(address)
+        found += complaints(page, language, phone=phone)
+    assert found == []
