@@ -127,6 +127,7 @@ def scenarios(how: Prepared) -> dict[str, Maker]:
             "credit_limit": "1234.50",
             "employees": 12,
             "founded": "2015-03-01",
+            "owner": how.person,
         }
         return "POST", api, json.dumps(body).encode()
 

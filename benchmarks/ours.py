@@ -62,6 +62,7 @@ def prepare(folder: Path, rows: int, users: int) -> Prepared:
         page=f"{base}/e/customer",
         style="f.{}.eq",
         first=ids[0],
+        person=people[0],
     )
 
 

@@ -18,6 +18,7 @@ class Prepared:
     page: str
     style: str
     first: int  # id of the first record; the others follow without gaps
+    person: int  # id of the person who asks
 
 
 def free_port() -> int:

@@ -23,6 +23,7 @@ def prepare(path: Path, rows: int, users: int) -> Prepared:
         page="/page",
         style="{}",
         first=1,
+        person=1,
     )
 
 

@@ -38,7 +38,7 @@ from engine.records.people import (
 )
 from engine.records.unit import SYSTEM, Actor
 
-COMPANIES = {"hotel": "hotel", "school": "training_school", "military": "military_supplier"}
+COMPANIES = {"hotel": "hotel", "school": "training_school", "inn": "hotel"}
 DESK, PHONE = (1360, 850), (390, 844)
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -105,7 +105,8 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Three companies with a few people each, served on a free port."""
+    """Three companies with a few people each, served on a free port. The inn is for the house
+    rules alone: nothing that a journey writes is on its pages."""
     folder = tmp_path_factory.mktemp("site")
     installation = Installation(load_settings(folder))
     start_plugins()

@@ -35,8 +35,9 @@ from tests.companies import (
 )
 from tests.integration import records_world
 
-from dougong.installation import Installation
+from dougong.installation import Installation, Listing
 from dougong.settings import load_settings
+from dougong.setup import create_company
 from engine.records import writing
 from engine.records.company import Company
 from engine.records.failures import Conflict
@@ -504,25 +505,29 @@ def sentence(done: Done, code: str) -> None:
     assert "Traceback" not in done.err
 
 
-def test_a_database_that_is_damaged(trades: Path, tmp_path: Path) -> None:
+def test_a_database_that_is_damaged(data: Path) -> None:
     """The company says so; the others work on."""
-    data = tmp_path / "data"
-    shutil.copytree(trades, data)
-    broken = data / "companies" / "hotel" / "company.sqlite"
+    installation = Installation(load_settings(data))
+    create_company(installation, Listing("other", "", "small"), records_world.sources(), "root")
+    installation.close()
+    broken = data / "companies" / "small" / "company.sqlite"
     with broken.open("r+b") as file:
         file.write(b"not a database, not at all " * 40)
     for left in broken.parent.glob("company.sqlite-*"):
         left.unlink()
 
-    sentence(dougong("plan", "hotel", "--data", data), "S003")
-    assert "hotel" in dougong("companies", "--data", data).out
+    sentence(dougong("plan", "small", "--data", data), "S003")
+    assert dougong("companies", "--data", data).out.splitlines() == [
+        "other\tsmall\tSQLite",
+        "small\tsmall\tSQLite",
+    ]
     served = Served.open(data)
     client = served.app.test_client()
-    answer = client.get("/hotel/login", headers={"Accept-Language": "en"})
+    answer = client.get("/small/login", headers={"Accept-Language": "en"})
     assert answer.status_code == 503
     assert "damaged" in answer.get_data(as_text=True)
-    assert client.get("/hotel/api/v1/guest").status_code == 503
-    assert client.get("/school/login").status_code == 200
+    assert client.get("/small/api/v1/customer").status_code == 503
+    assert client.get("/other/login").status_code == 200
     assert client.get("/healthz").status_code == 503
     served.installation.close()
 

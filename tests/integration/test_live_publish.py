@@ -169,7 +169,7 @@ def test_two_companies_of_the_same_trade_are_two(served: Served, packs: Path) ->
 
 # --- under load ----------------------------------------------------------------------------------
 
-WRITERS, ROUNDS = 4, 3
+WRITERS, ROUNDS = 4, 2
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -73,6 +73,10 @@ BAD = {
         "military", "product", {"code": "C-1", "name": "Primer", "price": "12.345"},
         [("V014", "/price")],
     ),
+    "an unreadable amount beside a missing name: both are told": Bad(
+        "military", "product", {"code": "C-1", "name": None, "price": "12.345"},
+        [("V014", "/price"), ("V001", "/name")],
+    ),
     "money that is not a number": Bad(
         "school", "course", {"code": "E-1", "name": "English", "price_per_hour": "twelve"},
         [("V012", "/price_per_hour")],

@@ -165,6 +165,8 @@ class _View:
     def __init__(self, unit: Unit, entity: Entity, query: Query, names: Names) -> None:
         self.unit, self.entity, self.query, self.names = unit, entity, query, names
         self.access = unit.access(entity.name)
+        self.language = language()
+        self.kinds = {name: bind(field) for name, field in entity.fields.items()}
         self.href = url_for("lists.index", entity=entity.name)
         self.args = to_args(replace(query, after=None, before=None), entity)
 
@@ -186,7 +188,7 @@ class _View:
     # --- columns and rows ----------------------------------------------------------------------
     def column(self, name: str) -> dict[str, Any]:
         """The head of a column: a click sorts by it, a second one turns the order round."""
-        kind = bind(self.entity.fields[name])
+        kind = self.kinds[name]
         current = self.query.sort[0] if self.query.sort else None
         chosen = current is not None and current.field == name
         direction = "" if not chosen or current is None else "desc" if current.descending else "asc"
@@ -194,7 +196,7 @@ class _View:
         sortable = kind.sortable and self.access.usable(name)
         return {
             "name": name,
-            "title": text_of(self.entity.fields[name].title, language()),
+            "title": text_of(self.entity.fields[name].title, self.language),
             "align": kind.align,
             "sorted": direction,
             "sort_href": self.link([*self.without("sort"), ("sort", wanted)]) if sortable else "",
@@ -205,12 +207,12 @@ class _View:
         value = row.get(name)
         if isinstance(value, Masked):
             return Cell(str(value), "masked")
-        return bind(self.entity.fields[name]).cell(value, language(), self.names)
+        return self.kinds[name].cell(value, self.language, self.names)
 
     def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """A row for the table and for the two-line card of a phone."""
         cells = [self.cell(row, name) for name in self.query.columns]
-        title = worded(self.entity, row, language(), self.names)
+        title = worded(self.entity, row, self.language, self.names)
         return {
             "id": row["id"],
             "href": f"{self.href}/{row['id']}",
@@ -229,7 +231,7 @@ class _View:
         return [
             {
                 "name": name,
-                "title": text_of(self.entity.fields[name].title, language()),
+                "title": text_of(self.entity.fields[name].title, self.language),
                 "shown": name in self.query.columns,
             }
             for name in (*self.query.columns, *rest)
@@ -242,11 +244,11 @@ class _View:
         return [
             {
                 "name": f"f.{field.name}.{op}",
-                "title": text_of(field.title, language()),
+                "title": text_of(field.title, self.language),
                 "options": [
                     {
                         "value": option.value,
-                        "title": text_of(option.title, language()),
+                        "title": text_of(option.title, self.language),
                         "active": chosen.get(f"f.{field.name}.{op}") == option.value,
                     }
                     for option in field.options
@@ -272,7 +274,7 @@ class _View:
     def sentence(self, condition: Condition) -> str:
         """A condition in words."""
         field = self.entity.fields.get(condition.field)
-        title = text_of(field.title, language()) if field else condition.field
+        title = text_of(field.title, self.language) if field else condition.field
         value = condition.value
         several = value if isinstance(value, tuple) else () if value is None else (value,)
         shown = "、".join(self._shown(field, item) for item in several)
@@ -283,9 +285,9 @@ class _View:
         return [
             {
                 "name": field.name,
-                "title": text_of(field.title, language()),
+                "title": text_of(field.title, self.language),
                 "kind": KINDS.get(field.type, "text"),
-                "operators": list(bind(field).operators),
+                "operators": list(self.kinds[field.name].operators),
                 "options": self._options(field),
                 "lookup": self._lookup(field),
             }
@@ -296,13 +298,13 @@ class _View:
         return [
             field
             for field in self.entity.fields.values()
-            if self.access.usable(field.name) and field.rows is None and bind(field).operators
+            if self.access.usable(field.name) and field.rows is None and self.kinds[field.name].operators
         ]
 
     def _options(self, field: Field) -> list[list[str]]:
         """What may be chosen; of a field that points somewhere, what the query names already."""
         if not self._lookup(field):
-            return [[one.value, text_of(one.title, language())] for one in field.options]
+            return [[one.value, text_of(one.title, self.language)] for one in field.options]
         values = [one.value for one in self.query.filters() if one.field == field.name]
         ids = [id for value in values for id in (value if isinstance(value, tuple) else (value,))]
         return [
@@ -323,7 +325,7 @@ class _View:
         names = self.names
         if isinstance(value, int) and KINDS.get(field.type) == "ref":
             names = names_of(self.unit, {target: [id] for target, id in kind.references(whole)})
-        return kind.format(whole, language(), names)
+        return kind.format(whole, self.language, names)
 
 
 def _wire_types(field: Field) -> tuple[type, ...]:

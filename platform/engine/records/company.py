@@ -89,7 +89,7 @@ class Company:
             begin = self.database.write() if write else self.database.read()
         try:
             with begin as connection:
-                app = self.application(connection, within and within.version)
+                app = self.application(connection, within.version if within else None)
                 moment = now or datetime.now(UTC)
                 yield Unit(app, connection, actor, moment, source, self.files, write)
         except StorageBusy as busy:

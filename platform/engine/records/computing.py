@@ -243,10 +243,10 @@ def write_values(
     for names, values_of in groups.items():
         _setter(unit, place, names).run_many(unit.connection, values_of)
     if place.search is not None:
-        searched = place.search.fields.keys()
-        for old, new in written:
-            if any(new.get(name) != old.get(name) for name in searched):
-                search.index(unit.connection, place.search, new["id"], new)
+        fields = place.search.fields
+        found = [new for old, new in written if any(new.get(n) != old.get(n) for n in fields)]
+        texts = [(new["id"], [new.get(name) for name in fields]) for new in found]
+        search.index_many(unit.connection, place.search, texts)
 
 
 def _setter(unit: Unit, place: EntityTable, names: tuple[str, ...]) -> Statement:
@@ -285,6 +285,33 @@ def broken(
     before = {one.params["rule"] for one in found[1]}
     # the form is another record's: there is no field of its own to show it at
     return [replace(one, pointer="") for one in found[0] if one.params["rule"] not in before]
+
+
+def hold_sums(
+    unit: Unit, entity: Entity, record: Mapping[str, Any], relations: Relations
+) -> None:
+    """Hold the records whose sums the rules ask for, before they are asked: a receipt looks at
+    what is still due, and the next one has to wait until it knows what this one left."""
+    links: tuple[Field, ...] = unit.app.kept(
+        ("sums", entity.name), lambda: _links_to_sums(unit, entity)
+    )
+    for link in links:
+        if (id := record.get(link.name)) is not None:
+            assert link.reference is not None
+            relations.hold(link.reference.to, id)
+
+
+def _links_to_sums(unit: Unit, entity: Entity) -> tuple[Field, ...]:
+    found: dict[str, Field] = {}
+    for rule in entity.rules.values():
+        for source in filter(None, (rule.when, rule.check)):
+            for name, *rest in dependencies(parse(source)):
+                link = entity.fields.get(name)
+                if rest and link and link.reference and not link.multiple:
+                    target = unit.app.model.entities[link.reference.to]
+                    if rule.level == "error" and _stored(target, [tuple(rest)]):
+                        found[name] = link
+    return tuple(found.values())
 
 
 def _guards(entity: Entity) -> dict[str, frozenset[str]]:

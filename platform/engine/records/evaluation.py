@@ -24,6 +24,7 @@ class Relations:
         self._records: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._lists: dict[tuple[str, int, str], Sequence[Mapping[str, Any]]] = {}
         self._below: dict[int, Collection[int]] = {}
+        self._held: set[tuple[str, int]] = set()
         self.known: dict[str, set[int]] = {}  # ids found to be there for the actor, by target
 
     def env(self, names: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> Env:
@@ -42,6 +43,15 @@ class Relations:
         if department not in self._below:
             self._below[department] = people.below(self._unit.connection, department)
         return self._below[department]
+
+    def hold(self, entity: str, id: int) -> None:
+        """Keep a record from being changed by others until this transaction ends, and see it as
+        it is from now on. (On SQLite whoever writes writes alone.)"""
+        unit, key = self._unit, (entity, id)
+        if unit.writes and unit.app.database.kind != "sqlite" and key not in self._held:
+            self._held.add(key)
+            found = unit.app.reader.load(unit.connection, entity, id, removed=True, lock=True)
+            self._records[key] = found or {}
 
     def forget(self) -> None:
         """After a write: what was read may not be true any longer."""

@@ -15,7 +15,7 @@ from engine.definitions.model import Entity
 from engine.fields import bind
 from engine.problems import Problem
 from engine.records import flows, rows
-from engine.records.computing import compute, live_values
+from engine.records.computing import compute, hold_sums, live_values
 from engine.records.evaluation import Relations
 from engine.records.failures import Forbidden, Invalid, MissingVersion, NotFound
 from engine.records.intake import cells_refused, holds, intake
@@ -104,7 +104,9 @@ def defaults(unit: Unit, entity: Entity) -> Record:
 def check(unit: Unit, saving: Saving) -> None:
     """Everything that may be said against the record, before the database is asked."""
     creating, entity, access = saving.old is None, saving.entity, unit.access(saving.entity.name)
-    if not saving.problems:  # a record of unreadable values would only raise noise
+    if saving.problems:
+        saving.problems += _beside(unit, saving)
+    else:
         _settle(unit, saving)
         saving.problems += rows.row_problems(entity, saving.old, saving.new)
         saving.problems += _kept_columns(saving)
@@ -154,12 +156,23 @@ def _kept_columns(saving: Saving) -> list[Problem]:
     return problems
 
 
+def _beside(unit: Unit, saving: Saving) -> list[Problem]:
+    """What is wrong with the other fields while some could not be read: all mistakes are told at
+    once. Rules wait, since they would judge values that nobody gave."""
+    unread = frozenset(problem.field for problem in saving.problems)
+    validator = unit.app.validator(saving.entity)
+    checked = validator.check(saving.new, saving.relations.env({}, saving.old))
+    found = validator.structure(checked.record, checked.hidden | unread)
+    return [problem for problem in found if problem.field not in unread]
+
+
 def _settle(unit: Unit, saving: Saving) -> None:
     """Rules that set or hide, formulas, and both phases of validation on the outcome."""
     entity, relations = saving.entity, saving.relations
     validator = unit.app.validator(entity)
     env = relations.env({}, saving.old)
     if validator.has_rules:
+        hold_sums(unit, entity, saving.new, relations)
         saving.new = validator.settle(saving.new, env)
     problems = compute(unit, entity, saving.new, relations, saving.old)
     known = saving.new
