@@ -1,6 +1,6 @@
 """Run the comparison and write ``benchmarks/results/latest.md``.
 
-Both applications serve the same 100,000 rows from SQLite with the same server (waitress, one
+Both applications serve the same 100,000 rows from SQLite (or PostgreSQL, ``--postgres``) with the same server (waitress, one
 process). Requests are interleaved one by one over one kept-alive connection each, so whatever else
 the machine does falls on both. Figures are medians; the ratio is hand-written time / ours:
 1.0 means as fast, above 1.0 means faster.
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from urllib.parse import urlencode
 
 from benchmarks import ours, rival
 from benchmarks.prepared import Prepared
+from tests.databases import server
 
 ROWS, USERS = 100_000, 200
 WARM = 5  # the first few of each fill caches and are not counted
@@ -64,33 +65,27 @@ class Target:
 
 
 @contextmanager
-def running(
-    name: str, command: list[str], port: int, headers: dict[str, str], probe: str
-) -> Iterator[Target]:
+def running(name: str, how: Prepared) -> Iterator[Target]:
     """Start a server and wait for its first good answer."""
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(how.command, stdout=subprocess.DEVNULL)
     try:
-        yield Target(
-            name, port, process, headers, _first_answer(process, port, headers, probe, start)
-        )
+        yield Target(name, how.port, process, how.headers, _first_answer(process, how, start))
     finally:
         process.terminate()
         process.wait(timeout=20)
 
 
-def _first_answer(
-    process: subprocess.Popen[bytes], port: int, headers: dict[str, str], probe: str, start: float
-) -> float:
+def _first_answer(process: subprocess.Popen[bytes], how: Prepared, start: float) -> float:
     while process.poll() is None and time.perf_counter() - start < 60:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", probe, headers=headers)
+            connection = http.client.HTTPConnection("127.0.0.1", how.port, timeout=5)
+            connection.request("GET", how.probe, headers=how.headers)
             if connection.getresponse().status == 200:
                 return time.perf_counter() - start
         except OSError:
             time.sleep(0.01)
-    raise SystemExit(f"the server did not answer on {probe} (exit code {process.poll()})")
+    raise SystemExit(f"the server did not answer on {how.probe} (exit code {process.poll()})")
 
 
 Request = tuple[str, str, bytes | None]
@@ -172,12 +167,15 @@ def measure(pair: Pair, rounds: int) -> list[tuple[str, list[float], list[float]
 
 
 def report(
-    table: list[tuple[str, list[float], list[float]]], first: Target, second: Target, rows: int
+    table: list[tuple[str, list[float], list[float]]],
+    first: Target,
+    second: Target,
+    chosen: argparse.Namespace,
 ) -> str:
     """The table as Markdown."""
     lines = [
         f"Measured {datetime.now(UTC):%Y-%m-%d} · Python {machine.python_version()} · {os.cpu_count()} cores · "
-        f"SQLite, {rows:,} rows, waitress, one process each, one connection each, interleaved",
+        f"{'PostgreSQL' if chosen.postgres else 'SQLite'}, {chosen.rows:,} rows, waitress, one process each, one connection each, interleaved",
         "",
         "| work | ours, ms (p90) | hand-written, ms (p90) | ratio (≥ 0.9 wanted) |",
         "|---|---|---|---|",
@@ -205,21 +203,21 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=200)
     arguments.add_argument("--rows", type=int, default=ROWS)
+    arguments.add_argument("--postgres", action="store_true", help="a server of its own, not SQLite")
     chosen = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        mine = ours.prepare(Path(folder) / "ours", chosen.rows, USERS)
-        theirs = rival.prepare(Path(folder) / "rival.sqlite", chosen.rows, USERS)
-        with (
-            running("ours", mine.command, mine.port, mine.headers, mine.probe) as first,
-            running(
-                "hand-written", theirs.command, theirs.port, theirs.headers, theirs.probe
-            ) as second,
-        ):
-            table = measure(((first, mine), (second, theirs)), chosen.rounds)
-            text = report(table, first, second, chosen.rows)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(server(folder)) if chosen.postgres else ""
+        mine = ours.prepare(folder / "ours", chosen.rows, USERS, url)
+        theirs = rival.prepare(url or str(folder / "rival.sqlite"), chosen.rows, USERS)
+        first = stack.enter_context(running("ours", mine))
+        second = stack.enter_context(running("hand-written", theirs))
+        table = measure(((first, mine), (second, theirs)), chosen.rounds)
+        text = report(table, first, second, chosen)
     print(text)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "latest.md").write_text(text, encoding="utf-8")
+    name = "postgres.md" if chosen.postgres else "latest.md"
+    (RESULTS / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -75,12 +74,16 @@ customer = sa.Table(
     sa.Index("customer_credit", "credit_limit", "id"),
 )
 sa.Index(
-    "customer_code", customer.c.code, unique=True, sqlite_where=customer.c.removed_at.is_(None)
+    "customer_code",
+    customer.c.code,
+    unique=True,
+    sqlite_where=customer.c.removed_at.is_(None),
+    postgresql_where=customer.c.removed_at.is_(None),
 )
 history = sa.Table(
     "history",
     META,
-    sa.Column("id", sa.INTEGER, primary_key=True),
+    sa.Column("id", sa.BigInteger().with_variant(sa.INTEGER(), "sqlite"), primary_key=True),
     sa.Column("record_id", sa.BigInteger, index=True),
     sa.Column("version", sa.Integer),
     sa.Column("action", sa.Text),
@@ -99,20 +102,22 @@ INPUT = frozenset(FIELDS) - {
 }
 
 
-def bigrams(text: str) -> str:
-    """Overlapping pairs of characters as words for the full-text index."""
+def bigrams(text: str) -> list[str]:
+    """Overlapping pairs of characters as words for the index."""
     squeezed = text.lower()
-    return " ".join(f"{a}{b}".encode().hex() for a, b in pairwise(squeezed))
+    return [f"{a}{b}".encode().hex() for a, b in pairwise(squeezed)]
 
 
-def words_of(row: Mapping[str, Any]) -> str:
+def words_of(row: Mapping[str, Any]) -> list[str]:
     """The pairs of everything a search looks into."""
     return bigrams(" ".join(str(row.get(name) or "") for name in SEARCHED))
 
 
-def open_engine(path: Path) -> sa.Engine:
-    """SQLite with the same safety settings as the platform's."""
-    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.pool.QueuePool)
+def open_engine(place: str) -> sa.Engine:
+    """SQLite (a path) with the same safety settings as the platform's, or PostgreSQL (a URL)."""
+    if place.startswith("postgresql"):
+        return sa.create_engine(place.replace("postgresql:", "postgresql+psycopg:"))
+    engine = sa.create_engine(f"sqlite:///{place}", poolclass=sa.pool.QueuePool)
 
     @sa.event.listens_for(engine, "connect")
     def _connect(connection: Any, _: Any) -> None:
@@ -133,16 +138,79 @@ def open_engine(path: Path) -> sa.Engine:
     return engine
 
 
-def prepare(path: Path, rows: Any, users: int) -> str:
+class SqliteSearch:
+    """Pairs of characters in a contentless full-text table."""
+
+    CREATE = ("CREATE VIRTUAL TABLE customer_search USING fts5(grams, content='', detail=none)",)
+    _ADD = "INSERT INTO customer_search(rowid, grams) VALUES (?, ?)"
+
+    def add(self, db: sa.Connection, rows: list[tuple[int, Mapping[str, Any]]]) -> None:
+        """Index new rows."""
+        db.exec_driver_sql(self._ADD, [(id, " ".join(words_of(row))) for id, row in rows])
+
+    def change(
+        self, db: sa.Connection, id: int, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> None:
+        """Take the old words out and put the new ones in."""
+        db.exec_driver_sql(
+            "INSERT INTO customer_search(customer_search, rowid, grams) VALUES ('delete', ?, ?)",
+            (id, " ".join(words_of(old))),
+        )
+        self.add(db, [(id, new)])
+
+    def matches(self, term: str) -> sa.TextClause:
+        """The rows that have all pairs of the term."""
+        asked = " AND ".join(f'"{word}"' for word in bigrams(term))
+        return sa.text(
+            "customer.id IN (SELECT rowid FROM customer_search"
+            " WHERE customer_search MATCH :grams)"
+        ).bindparams(grams=asked)
+
+
+class PostgresSearch:
+    """Pairs of characters in an array with a GIN index."""
+
+    CREATE = (
+        "CREATE TABLE customer_search (id bigint PRIMARY KEY, grams text[] NOT NULL)",
+        "CREATE INDEX customer_search_g ON customer_search USING gin (grams)",
+    )
+    _ADD = (
+        "INSERT INTO customer_search (id, grams) VALUES (%s, %s)"
+        " ON CONFLICT (id) DO UPDATE SET grams = excluded.grams"
+    )
+
+    def add(self, db: sa.Connection, rows: list[tuple[int, Mapping[str, Any]]]) -> None:
+        """Index rows."""
+        db.exec_driver_sql(self._ADD, [(id, words_of(row)) for id, row in rows])
+
+    def change(
+        self, db: sa.Connection, id: int, _old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> None:
+        """Index a changed row."""
+        self.add(db, [(id, new)])
+
+    def matches(self, term: str) -> sa.TextClause:
+        """The rows that have all pairs of the term."""
+        return sa.text(
+            "customer.id IN (SELECT id FROM customer_search WHERE grams @> :grams)"
+        ).bindparams(grams=bigrams(term))
+
+
+def search_of(engine: sa.Engine) -> SqliteSearch | PostgresSearch:
+    """The search of this database."""
+    return SqliteSearch() if engine.dialect.name == "sqlite" else PostgresSearch()
+
+
+def prepare(place: str, rows: Any, users: int) -> str:
     """Create and fill the database; returns a session token of user 1."""
-    engine = open_engine(path)
+    engine = open_engine(place)
+    search = search_of(engine)
     META.create_all(engine)
     now = datetime.now(UTC).isoformat()
     token = secrets.token_urlsafe(32)
     with engine.execution_options(write=True).begin() as db:
-        db.exec_driver_sql(
-            "CREATE VIRTUAL TABLE customer_search USING fts5(grams, content='', detail=none)"
-        )
+        for statement in search.CREATE:
+            db.exec_driver_sql(statement)
         db.execute(
             user.insert(),
             [
@@ -172,11 +240,12 @@ def prepare(path: Path, rows: Any, users: int) -> str:
             for row in rows
         ]
         db.execute(customer.insert(), batch)
-        db.exec_driver_sql(
-            "INSERT INTO customer_search(rowid, grams) VALUES (?, ?)",
-            [(row["id"], words_of(row)) for row in batch],
-        )
+        search.add(db, [(row["id"], row) for row in batch])
         db.exec_driver_sql("ANALYZE")
+        if engine.dialect.name != "sqlite":  # the rows came with their ids
+            db.exec_driver_sql(
+                "SELECT setval(pg_get_serial_sequence('customer', 'id'), max(id)) FROM customer"
+            )
     return token
 
 
@@ -201,10 +270,13 @@ _get = sa.select(*[customer.c[name] for name in FIELDS]).where(
 )
 
 
-def make_app(path: Path) -> Flask:
-    """The application over the database at `path`."""
-    engine = open_engine(path)
+def make_app(place: str) -> Flask:
+    """The application over the database at `place`."""
+    engine = open_engine(place)
+    search = search_of(engine)
     writer = engine.execution_options(write=True)
+    if engine.dialect.name != "sqlite":  # reading without BEGIN and COMMIT saves two trips
+        engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     app = Flask(__name__, template_folder="templates")
 
     def actor(db: sa.Connection) -> sa.Row[Any]:
@@ -221,12 +293,7 @@ def make_app(path: Path) -> Flask:
             if value := request.args.get(name):
                 wanted.append(customer.c[name] == value)
         if term := request.args.get("q"):
-            grams = " AND ".join(f'"{word}"' for word in bigrams(term).split())
-            wanted.append(
-                sa.text(
-                    "customer.id IN (SELECT rowid FROM customer_search WHERE customer_search MATCH :grams)"
-                ).bindparams(grams=grams)
-            )
+            wanted.append(search.matches(term))
             wanted.append(
                 sa.or_(*(customer.c[name].icontains(term, autoescape=True) for name in SEARCHED))
             )
@@ -301,10 +368,7 @@ def make_app(path: Path) -> Flask:
             key = db.execute(customer.insert().values(values)).inserted_primary_key
             assert key is not None
             log(db, key[0], 1, "create", {k: [None, v] for k, v in values.items()}, me.id, now)
-            db.exec_driver_sql(
-                "INSERT INTO customer_search(rowid, grams) VALUES (?, ?)",
-                (key[0], words_of(values)),
-            )
+            search.add(db, [(key[0], values)])
             row = (
                 db.execute(_get, {"id": key[0], "me": me.id, "dept": me.department})
                 .mappings()
@@ -341,15 +405,7 @@ def make_app(path: Path) -> Flask:
             if done.rowcount != 1:
                 abort(409)
             if changed.keys() & set(SEARCHED):
-                db.exec_driver_sql(
-                    "INSERT INTO customer_search(customer_search, rowid, grams)"
-                    " VALUES ('delete', ?, ?)",
-                    (id, words_of(old)),
-                )
-                db.exec_driver_sql(
-                    "INSERT INTO customer_search(rowid, grams) VALUES (?, ?)",
-                    (id, words_of(old | changed)),
-                )
+                search.change(db, id, old, old | changed)
             log(
                 db,
                 id,

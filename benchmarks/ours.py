@@ -26,20 +26,20 @@ KEY = "bench"
 SLICE = 5_000
 
 
-def prepare(folder: Path, rows: int, users: int) -> Prepared:
-    """A company with `rows` customers; how to start and ask it."""
+def prepare(folder: Path, rows: int, users: int, url: str = "") -> Prepared:
+    """A company with `rows` customers, in SQLite or in the PostgreSQL at `url`; how to start and
+    ask it."""
     installation = Installation(load_settings(folder))
     model, sources, problems = load_company([PACKS], "bench")
     assert model is not None, problems
-    company = create_company(installation, Listing(KEY, "", "bench"), sources)
+    company = create_company(installation, Listing(KEY, "", "bench", url), sources)
     people = _people(company, users)
     with company.database.write() as connection:
         ids = company.database.ids.take(connection, rows)
     for batch in _slices(rows, people):
         _insert(company, batch, ids[0] - 1)
     with company.database.write() as connection:
-        if company.database.kind == "sqlite":
-            connection.exec_driver_sql("ANALYZE")
+        connection.exec_driver_sql("ANALYZE")
         token = start_session(connection, people[0], datetime.now(UTC), hours=12)
     installation.close()
     port = free_port()

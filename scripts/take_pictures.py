@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import click
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
@@ -27,7 +28,7 @@ from dougong.startup import start_plugins
 PICTURES: Final = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 COMPANY: Final = "hotel"
 MANAGER: Final = "xie.ting"  # has contracts to decide
-DESK: Final = {"width": 1360, "height": 850}
+DESK: Final = {"width": 1280, "height": 760}
 PHONE: Final = {"width": 390, "height": 844}
 
 
@@ -51,7 +52,7 @@ def main() -> None:
             ("contract-desk", desk, waiting),
             ("form-desk", desk, f"{draft}/edit"),
             ("approvals-phone", phone, f"{base}/{COMPANY}/approvals"),
-            ("contract-phone", phone, waiting),
+            ("contract-phone", phone, f"{waiting}#approval"),
         ):
             take(page, name, address)
         browser.close()
@@ -93,22 +94,25 @@ def entered(
 def first(page: Page, address: str) -> str:
     """The address of the first record of a list."""
     page.goto(address)
-    return page.locator("a.sheet-title").first.evaluate("link => link.href")
+    return str(page.locator("a.sheet-title").first.evaluate("link => link.href"))
 
 
 def task(page: Page, address: str) -> str:
     """The address of the first contract in the inbox."""
     page.goto(address)
-    return page.locator(".inbox-item a[href*='/contract/']").first.evaluate("link => link.href")
+    found = page.locator(".inbox-item a[href*='/contract/']").first
+    return str(found.evaluate("link => link.href"))
 
 
 def take(page: Page, name: str, address: str) -> None:
     """One picture."""
     page.goto(address)
     page.locator("html[data-ready]").wait_for(state="attached")
+    if name.startswith("form"):  # its table of rows is what is worth seeing
+        page.locator("[data-lines]").first.evaluate("e => e.scrollIntoView({block: 'center'})")
     path = PICTURES / f"{name}.png"
     page.screenshot(path=path, animations="disabled")
-    print(f"{path.name}: {path.stat().st_size:,} bytes")
+    click.echo(f"{path.name}: {path.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@ import "@tabler/core/dist/css/tabler.min.css";
 import "./styles/index.css";
 import "htmx.org";
 import { columns } from "./modules/columns.ts";
+import { cutOff } from "./modules/cutoff.ts";
 import { each } from "./modules/dom.ts";
 import { draft } from "./modules/draft.ts";
 import { drop } from "./modules/drop.ts";
@@ -12,7 +13,7 @@ import { keys } from "./modules/keys.ts";
 import { leave } from "./modules/leave.ts";
 import { lines } from "./modules/lines.ts";
 import { openers } from "./modules/openers.ts";
-import { panes, tabs } from "./modules/panes.ts";
+import { panes, progress, tabs } from "./modules/panes.ts";
 import { picker } from "./modules/picker.ts";
 import { region } from "./modules/region.ts";
 
@@ -24,6 +25,7 @@ function enliven(root: ParentNode): void {
   each(root, "[data-drop]", drop);
   each(root, "[data-tabs]", tabs);
   each(root, "[data-panes]", panes);
+  each(root, ".progress-scroll", progress);
   each(root, "[data-filters]", filters);
   each(root, "[data-columns]", columns);
   each(root, "[data-inbox]", inbox);
@@ -35,6 +37,7 @@ function enliven(root: ParentNode): void {
 
 document.documentElement.classList.add("js");
 keys(document);
+cutOff(document);
 enliven(document);
 document.addEventListener("dougong:added", (event) => enliven(event.target as HTMLElement));
 document.addEventListener("htmx:after:swap", () => enliven(document));

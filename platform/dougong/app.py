@@ -15,7 +15,7 @@ from dougong.installation import Installation
 from dougong.routing import init_companies
 from dougong.shell import init_shell
 from dougong.startup import start_plugins
-from dougong.views import approvals, auth, forms, home, lists, pages, records
+from dougong.views import approvals, auth, boards, forms, home, lists, pages, records
 
 
 def create_app(installation: Installation) -> Flask:
@@ -44,7 +44,7 @@ def create_app(installation: Installation) -> Flask:
     init_companies(app, installation)
     security.init_security(app)
     errors.init_errors(app)
-    for views in (home, auth, lists, forms, records, approvals, pages):
+    for views in (home, auth, lists, boards, forms, records, approvals, pages):
         app.register_blueprint(views.blueprint)
     app.register_blueprint(api)
     init_admin(app)

@@ -22,6 +22,8 @@ from werkzeug.exceptions import HTTPException
 
 from dougong.failures import body_of, shown, status_of
 from dougong.i18n import language
+from dougong.routing import reading
+from dougong.shell import Shell, shell
 from engine.problems import text
 from engine.records.failures import Failure
 from engine.storage import StorageBusy, StorageError
@@ -102,6 +104,7 @@ def _page(status: int, words: str, reference: str = "") -> Response:
     company = g.get("company")
     page = render_template(
         "error.html",
+        shell=_shell(status),
         title=str(status),
         company=company.title(language()) if company is not None else "",
         code=status,
@@ -111,6 +114,14 @@ def _page(status: int, words: str, reference: str = "") -> Response:
         who="",
     )
     return make_response(page, status)
+
+
+def _shell(status: int) -> Shell | None:
+    """The menus around a page that says no to somebody logged in; none when ours is the fault."""
+    if status not in (403, 404, 409) or g.get("company") is None or g.get("actor") is None:
+        return None
+    with reading() as unit:
+        return shell(unit)
 
 
 __all__ = ["init_errors", "wants_json"]

@@ -12,6 +12,7 @@ from engine.records.unit import Actor
 
 LANGUAGES = ("zh-CN", "en")
 COOKIE = "dg_lang"
+NAMES = {"zh-CN": "中文", "en": "English"}  # each in its own words
 
 
 def init_languages(app: Flask) -> None:
@@ -20,6 +21,7 @@ def init_languages(app: Flask) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
     Babel(app, locale_selector=lambda: language().replace("-", "_"), timezone_selector=_timezone)
     app.jinja_env.globals["language"] = language
+    app.jinja_env.globals["other_languages"] = other_languages
     app.jinja_env.globals["_"] = say
 
 
@@ -35,9 +37,22 @@ def _said(_language: str, text: str) -> Markup:
     return Markup(gettext(text))  # noqa: S704 - the catalogues are ours
 
 
+def offered() -> tuple[str, ...]:
+    """The languages to choose from: those of the company's packs that the shell speaks too."""
+    company = g.get("company")
+    if company is None:
+        return LANGUAGES
+    return tuple(tag for tag in company.current.model.languages if tag in LANGUAGES) or LANGUAGES
+
+
+def other_languages() -> list[tuple[str, str]]:
+    """What the language switch offers: tag and name."""
+    return [(tag, NAMES[tag]) for tag in offered() if tag != language()]
+
+
 def language(actor: Actor | None = None) -> str:
     """The language tag of this request, decided once: the cookie's, the person's own, the
-    browser's, zh-CN."""
+    browser's, the packs' first; never one that the packs do not have."""
     found: str | None = g.get("language")
     if found is None:
         found = g.language = _decide(actor)
@@ -45,12 +60,13 @@ def language(actor: Actor | None = None) -> str:
 
 
 def _decide(actor: Actor | None) -> str:
+    known = offered()
     chosen = request.cookies.get(COOKIE, "")
-    if chosen in LANGUAGES:
+    if chosen in known:
         return chosen
-    if actor is not None and actor.language in LANGUAGES:
+    if actor is not None and actor.language in known:
         return actor.language
-    return request.accept_languages.best_match(LANGUAGES, default=LANGUAGES[0]) or LANGUAGES[0]
+    return request.accept_languages.best_match(known, default=known[0]) or known[0]
 
 
 def _timezone() -> str | None:

@@ -64,7 +64,6 @@ def inbox_item(unit: Unit, item: InboxItem) -> Line:
     entity = unit.app.model.entities[item.entity]
     amount = next((fact for fact in item.facts if fact.field.type == "money"), None)
     waiting = item.status == "open"
-    page = url_for("records.show", entity=item.entity, id=item.record_id)
     return Line(
         id=item.task_id or 0,
         version=item.version,

@@ -471,8 +471,8 @@ def of_history(reader: Reader, entry: Entry) -> Happening:
     return happened(reader, entry.at, kind, who, words[kind], changes=changes, comment=comment)
 
 
-def of_flow(reader: Reader, event: Happened) -> Happening:
-    """A step of the record's case: what was done, and where that led."""
+def of_flow(reader: Reader, event: Happened, wrote: Sequence[Entry] = ()) -> Happening:
+    """A step of the record's case: what was done, where that led, and what else it `wrote`."""
     title = text_of(event.title, reader.language)
     if event.moved and event.after:
         joint = "、" if reader.language.startswith("zh") else ", "
@@ -482,7 +482,8 @@ def of_flow(reader: Reader, event: Happened) -> Happening:
         other = reader.user(event.on_behalf_of)
         who = gettext("%(name)s for %(other)s", name=who, other=other)
     kind = "approval" if event.kind == "decision" else "flow"
-    return happened(reader, event.at, kind, who, title, comment=event.comment)
+    changes = [change for entry in wrote for change in changed(reader, entry)]
+    return happened(reader, event.at, kind, who, title, changes=changes, comment=event.comment)
 
 
 def changed(reader: Reader, entry: Entry) -> list[Changed]:

@@ -7,6 +7,8 @@ import hmac
 import secrets
 
 from flask import Flask, Response, abort, current_app, g, request
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import URLSafeTimedSerializer
 
 from engine.accounts.tokens import digest
 
@@ -20,8 +22,21 @@ VISITOR_COOKIE = "dg_visitor"  # before login there is no session to bind the to
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+class Flashes(SecureCookieSessionInterface):
+    """Flask's cookie for messages to the next page, with its signer made once."""
+
+    def __init__(self, app: Flask) -> None:
+        self._signer = super().get_signing_serializer(app)
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """The signer of the installation's secret."""
+        del app
+        return self._signer
+
+
 def init_security(app: Flask) -> None:
     """Install the checks before, and the headers after, every request."""
+    app.session_interface = Flashes(app)
     app.before_request(check_origin)
     app.after_request(_headers)
     app.jinja_env.globals["csrf_token"] = csrf_token

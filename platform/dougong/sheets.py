@@ -17,6 +17,7 @@ from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 
 from dougong.i18n import language
+from engine.access import Level
 from engine.definitions.model import MISSING, Entity, Field
 from engine.expressions import dependencies, parse
 from engine.fields import BadValue, Names, bind
@@ -34,7 +35,7 @@ from engine.forms import (
 )
 from engine.forms.build import PREFIX, may_fill
 from engine.forms.layout import placed_names
-from engine.problems import Problem, Severity
+from engine.problems import Problem, Severity, text
 from engine.records.effects import Outlook, outlook
 from engine.records.evaluation import Relations
 from engine.records.failures import Forbidden
@@ -214,8 +215,17 @@ class Sheet:
             problems=[*problems, *warnings],
             closed=self.closed,
             lookup=self._lookup,
+            column=self._column,
         )
         return draw(self.form, self.layout if layout is None else layout, scene)
+
+    def _column(self, name: str, column: str) -> int:
+        """What the actor may do with a column of rows; most are as free as their field."""
+        narrowed = self.access.fields[name].columns.get(column)
+        if narrowed is None:
+            return Level.WRITE
+        may = narrowed.create if self.id is None else narrowed.write
+        return Level.WRITE if may.ever else min(narrowed.level, Level.READ)
 
     def _drawn(self) -> Record:
         """The values of fields that are only shown: as formulas see them now, but of a stored
@@ -312,6 +322,11 @@ def field_of(entity: Entity, name: str) -> Field | None:
     return field
 
 
+def pointer_of(name: str) -> str:
+    """Where a problem with an input belongs: "f_items-0.photo" is /items/0/photo."""
+    return "/" + re.sub(r"[.-]", "/", name.removeprefix(PREFIX))
+
+
 def quick_layout(sheet: Sheet) -> tuple[Tab, ...]:
     """The form cut down to what has to be filled in and what tells records apart."""
     entity = sheet.entity
@@ -332,6 +347,7 @@ def quick_layout(sheet: Sheet) -> tuple[Tab, ...]:
 def answer(sheet: Sheet) -> dict[str, Any]:
     """The answer to a form that asks: how each field stands, which parts are shown."""
     view = sheet.draw()
+    general = [{"kind": "warning", "text": words} for words in view.warnings]
     parts = {tab.key: not tab.hidden for tab in view.tabs}
     parts |= {part.key: not part.hidden for tab in view.tabs for part in tab.sections}
     fields = {item.name: _told(sheet, item) for item in view.items()}
@@ -339,7 +355,26 @@ def answer(sheet: Sheet) -> dict[str, Any]:
         for name, words in _known(sheet).items():
             if name in fields:
                 fields[name]["message"] = f"{fields[name]['message']} {words}".strip()
-    return {"fields": fields, "parts": parts}
+    return {"fields": fields, "parts": parts, "general": general + _objections(sheet)}
+
+
+def _broken(sheet: Sheet, name: str) -> list[str]:
+    """The rules' own objections at a field ("" for the record): saving will refuse it. A field
+    that is still empty is not blamed yet."""
+    effect = sheet.outlook.effects.get(name)
+    if effect is None or (name and sheet.current().get(name) in (None, "", [])):
+        return []
+    return [
+        text(problem, language())
+        for problem in effect.messages
+        if problem.severity is Severity.ERROR and problem.code == "V090"
+    ]
+
+
+def _objections(sheet: Sheet) -> list[dict[str, str]]:
+    """What rules object to in a stored record as a whole; a new one is not complete yet."""
+    broken = [] if sheet.id is None else _broken(sheet, "")
+    return [{"kind": "error", "text": words} for words in broken]
 
 
 def _known(sheet: Sheet) -> dict[str, str]:
@@ -354,12 +389,16 @@ def _known(sheet: Sheet) -> dict[str, str]:
 
 def _told(sheet: Sheet, item: Item) -> dict[str, Any]:
     """One field: only what may change while the form is open."""
-    told: dict[str, Any] = {"visible": not item.hidden, "message": " ".join(item.warnings)}
+    told: dict[str, Any] = {
+        "visible": not item.hidden,
+        "message": " ".join(item.warnings),
+        "problem": " ".join(_broken(sheet, item.name)),
+    }
     effect = sheet.outlook.effects.get(item.name)
     field = sheet.entity.fields[item.name]
     if item.name not in sheet.writable:
         if item.lines is None:
-            told["text"] = item.shown.text if item.shown else ""
+            told |= _words(item)
         return told
     told["readonly"] = item.readonly
     told["required"] = item.required
@@ -377,6 +416,15 @@ def _told(sheet: Sheet, item: Item) -> dict[str, Any]:
         totals = zip(columns, item.lines.totals, strict=True)
         told["totals"] = {name: total for name, total in totals if total}
     return told
+
+
+def _words(item: Item) -> dict[str, str]:
+    """A value that is only shown: its text, and the colour of a state's badge."""
+    cell = item.shown
+    if cell is None:
+        return {"text": ""}
+    badge = cell.kind in ("badge", "tag") and cell.text
+    return {"text": cell.text} | ({"badge": cell.color or "grey"} if badge else {})
 
 
 def needed(field: Field) -> frozenset[str]:

@@ -13,10 +13,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    expect,
+    sync_playwright,
+)
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from dougong.app import create_app
@@ -38,6 +46,7 @@ from engine.records.people import (
 )
 from engine.records.unit import SYSTEM, Actor
 
+Purpose = Literal["login", "password"]
 COMPANIES = {"hotel": "hotel", "school": "training_school", "inn": "hotel"}
 DESK, PHONE = (1360, 850), (390, 844)
 FLAGS = (
@@ -68,11 +77,9 @@ class Site:
         assert found is not None
         return found
 
-    def link(self, company: str, login: str, purpose: str = "login") -> str:
+    def link(self, company: str, login: str, purpose: Purpose = "login") -> str:
         """A fresh one-time link."""
-        return make_login_link(
-            self.installation, self.company(company), login, purpose, self.base
-        )
+        return make_login_link(self.installation, self.company(company), login, purpose, self.base)
 
     def actor(self, company: str, login: str) -> Actor:
         """A person."""
@@ -168,6 +175,19 @@ def visit(site: Site, browser: Browser) -> Iterator[Visit]:
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
+    def told(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            complaints.append(message.text)
+
+    def answered(response: Response) -> None:
+        if response.status >= 500:
+            complaints.append(f"{response.status} {response.url}")
+
+    def watch(page: Page) -> None:
+        page.on("console", told)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("response", answered)
+
     def open_page(
         company: str, login: str, *, phone: bool = False, language: str = "zh-CN"
     ) -> Page:
@@ -184,9 +204,7 @@ def visit(site: Site, browser: Browser) -> Iterator[Visit]:
         contexts.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
-        page.on("console", lambda m: m.type == "error" and complaints.append(m.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("response", lambda r: r.status >= 500 and complaints.append(f"{r.status} {r.url}"))
+        watch(page)
         if login:
             token = site.session(company, login)
             home = f"{site.base}/{company}/"

@@ -6,7 +6,6 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-
 from tests.e2e.conftest import Site, Visit
 from tests.e2e.steps import entry, pick, press, ready, save
 
@@ -59,7 +58,9 @@ def test_from_the_phone_to_the_countersignatures(site: Site, visit: Visit) -> No
     ready(li)
     entry(li, "合同名称").fill("长江团队客房协议")
     pick(li, "客户", "长江", "长江国际旅行社")
-    for at, (name, number, price) in enumerate((("标准间", "60", "480"), ("会议室", "2", "3600.5"))):
+    for at, (name, number, price) in enumerate(
+        (("标准间", "60", "480"), ("会议室", "2", "3600.5"))
+    ):
         press(li, "添加一行")
         for label, value in (("名称", name), ("数量", number), ("单价", price)):
             entry(li, label).nth(at).fill(value)
@@ -67,9 +68,9 @@ def test_from_the_phone_to_the_countersignatures(site: Site, visit: Visit) -> No
     save(li, "contract")
     press(li, "提交审批")
     progress = li.get_by_role("region", name="进度")
-    expect(progress.get_by_role("listitem").and_(li.locator("[aria-current=step]"))).to_contain_text(
-        "销售经理审批"
-    )
+    expect(
+        progress.get_by_role("listitem").and_(li.locator("[aria-current=step]"))
+    ).to_contain_text("销售经理审批")
     contract = li.url
 
     approve(visit, "wang", "长江团队客房协议")

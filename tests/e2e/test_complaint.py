@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
-
-from engine.records.flow_timers import run_due
 from tests.e2e.conftest import Site, Visit
 from tests.e2e.steps import entry, pick, press, ready, save, select, tab
+
+from engine.records.flow_timers import run_due
 
 ZONE = ZoneInfo("Asia/Shanghai")
 

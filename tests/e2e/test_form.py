@@ -6,7 +6,6 @@ import re
 from datetime import timedelta
 
 from playwright.sync_api import Dialog, Page, expect
-
 from tests.e2e.conftest import Site, Visit
 from tests.e2e.steps import entry, pick, press, ready, save, select, tab
 

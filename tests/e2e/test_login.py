@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from playwright.sync_api import expect
-
 from tests.e2e.conftest import Site, Visit
 from tests.e2e.steps import entry, press
 

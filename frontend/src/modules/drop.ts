@@ -1,4 +1,4 @@
-import { make } from "./dom.ts";
+import { make, say } from "./dom.ts";
 
 /** A file input that takes dropped files and lists what was chosen. */
 export function drop(box: HTMLElement): void {
@@ -7,8 +7,13 @@ export function drop(box: HTMLElement): void {
   if (!input || !list) return;
   const show = () => {
     const files = [...(input.files ?? [])];
+    const most = Number(input.dataset.most ?? Number.POSITIVE_INFINITY);
     list.replaceChildren(
-      ...files.map((file) => make("span", {}, `${file.name} · ${size(file.size)}`)),
+      ...files.map((file) => {
+        const line = make("span", {}, `${file.name} · ${size(file.size)}`);
+        if (file.size > most) line.append(make("span", { class: "problem" }, say("tooLarge")));
+        return line;
+      }),
     );
   };
   input.addEventListener("change", show);

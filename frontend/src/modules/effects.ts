@@ -1,4 +1,4 @@
-import { later, make, say, send, toast } from "./dom.ts";
+import { icon, later, make, say, send, toast } from "./dom.ts";
 
 /** What the server's rules say about one field. */
 export interface Effect {
@@ -7,10 +7,18 @@ export interface Effect {
   readonly?: boolean;
   value?: string | string[] | null;
   text?: string;
+  badge?: string;
   options?: string[] | null;
   message?: string;
+  problem?: string;
   rows?: Record<string, string>[];
   totals?: Record<string, string>;
+}
+
+interface Answer {
+  fields?: Record<string, Effect>;
+  parts?: Record<string, boolean>;
+  general?: { kind: string; text: string }[];
 }
 
 type Entry = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
@@ -34,7 +42,7 @@ export function apply(box: HTMLElement, effect: Effect): void {
   }
   if (effect.options !== undefined) narrow(box, effect.options);
   if (effect.value !== undefined || effect.text !== undefined) fill(box, effect);
-  if (effect.message !== undefined) remark(box, effect.message);
+  if (effect.message !== undefined || effect.problem !== undefined) remark(box, effect);
   if (effect.rows !== undefined) calculated(box, effect.rows);
   for (const [name, text] of Object.entries(effect.totals ?? {})) {
     const total = box.querySelector(`[data-total="${CSS.escape(name)}"]`);
@@ -83,7 +91,11 @@ function narrow(box: HTMLElement, allowed: string[] | null): void {
 /** Never overwrites what somebody is typing just now. */
 function fill(box: HTMLElement, effect: Effect): void {
   const output = box.querySelector("[data-output]");
-  if (output) output.textContent = effect.text || (effect.value ?? "").toString() || "—";
+  const text = effect.text || (effect.value ?? "").toString();
+  if (output && output.textContent?.trim() !== (text || "—")) {
+    const badge = effect.badge && make("span", { class: `tag c-${effect.badge}` }, text);
+    output.replaceChildren(badge || text || "—");
+  }
   const value = effect.value;
   if (value === undefined || typeof value === "object") return;
   for (const entry of entries(box)) {
@@ -94,10 +106,45 @@ function fill(box: HTMLElement, effect: Effect): void {
   }
 }
 
-function remark(box: HTMLElement, message: string): void {
+/** What the rules say about a field; what saving has said already is not said again. */
+function remark(box: HTMLElement, effect: Effect): void {
   const about = box.querySelector(".field-about") ?? box;
-  about.querySelector("[data-remark]")?.remove();
-  if (message) about.append(make("p", { class: "warning", "data-remark": "" }, message));
+  for (const old of about.querySelectorAll("[data-remark]")) old.remove();
+  const said = [...about.querySelectorAll(".problem")].map((each) => each.textContent?.trim());
+  const help = about.querySelector(".help");
+  for (const [kind, text] of [
+    ["problem", effect.problem],
+    ["warning", effect.message],
+  ] as const) {
+    if (!text || said.includes(text)) continue;
+    const sign = icon(kind === "problem" ? "alert-circle" : "alert-triangle");
+    about.insertBefore(make("p", { class: kind, "data-remark": "" }, sign, text), help);
+  }
+}
+
+/** What the rules say about the record as a whole. */
+function general(form: HTMLElement, remarks: { kind: string; text: string }[]): void {
+  form
+    .querySelector("[data-general]")
+    ?.replaceChildren(
+      ...remarks.map((each) =>
+        make(
+          "div",
+          { class: `note note-${each.kind}`, role: "note" },
+          icon("alert-circle"),
+          make("div", {}, each.text),
+        ),
+      ),
+    );
+}
+
+/** An objection of the last saving is out of date once its field is typed in again. */
+function forgive(event: Event): void {
+  const box = (event.target as Element).closest?.<HTMLElement>("[data-field]");
+  if (!box || box.querySelector("[data-lines]")) return;
+  for (const old of box.querySelectorAll(".problem:not([data-remark])")) old.remove();
+  for (const entry of box.querySelectorAll("[aria-invalid]")) entry.removeAttribute("aria-invalid");
+  box.classList.remove("bad");
 }
 
 /** Asks the server what the rules say whenever the form changes; it decides, we only draw. */
@@ -118,9 +165,9 @@ export function effects(element: HTMLElement): void {
         signal: control.signal,
       });
       if (!answer.ok) return;
-      const found: { fields?: Record<string, Effect>; parts?: Record<string, boolean> } =
-        await answer.json();
+      const found: Answer = await answer.json();
       parts(form, found.parts ?? {});
+      general(form, found.general ?? []);
       for (const [name, effect] of Object.entries(found.fields ?? {})) {
         const box = form.querySelector<HTMLElement>(`[data-field="${CSS.escape(name)}"]`);
         if (box) apply(box, effect);
@@ -132,6 +179,7 @@ export function effects(element: HTMLElement): void {
     }
   };
   const soon = later(ask, 120);
+  form.addEventListener("input", forgive);
   form.addEventListener("input", soon);
   form.addEventListener("change", () => void ask());
   form.addEventListener("dougong:changed", soon);

@@ -9,6 +9,7 @@ export function tabs(host: HTMLElement): void {
       const active = link === chosen;
       link.setAttribute("aria-selected", String(active));
       link.tabIndex = active ? 0 : -1;
+      if (active) centre(list, link);
       const body = panel(link);
       if (body) body.hidden = !active;
     }
@@ -57,6 +58,17 @@ export function tabs(host: HTMLElement): void {
   if (location.hash) reveal(location.hash.slice(1));
 }
 
+/** Moves a row that is too long for the screen so that one of its parts is in the middle. */
+function centre(row: HTMLElement, part: HTMLElement): void {
+  row.scrollLeft = part.offsetLeft - row.offsetLeft - (row.clientWidth - part.clientWidth) / 2;
+}
+
+/** The progress bar of a record begins where the record is. */
+export function progress(box: HTMLElement): void {
+  const current = box.querySelector<HTMLElement>("[aria-current]");
+  if (current) centre(box, current);
+}
+
 /** Parts of the record page that share one screen on phones. */
 export function panes(host: HTMLElement): void {
   const links = [...host.querySelectorAll<HTMLAnchorElement>("a[data-pane]")];
@@ -75,5 +87,13 @@ export function panes(host: HTMLElement): void {
       show(link.dataset.pane);
     });
   }
+  document.addEventListener("click", (event) => {
+    const link = (event.target as Element).closest?.<HTMLElement>("[data-show-pane]");
+    if (!link) return;
+    event.preventDefault();
+    show(link.dataset.showPane);
+    document.getElementById(link.dataset.showPane ?? "")?.scrollIntoView();
+    host.querySelector<HTMLElement>(".is-shown .decide textarea")?.focus();
+  });
   show(links.find((link) => link.hash === location.hash)?.dataset.pane ?? links[0]?.dataset.pane);
 }

@@ -82,10 +82,8 @@ def plan(installation: Installation, key: str, packs: tuple[Path, ...]) -> None:
     company = company_of(installation, key)
     sources = load_pack(_pack_of(installation, key), packs)
     found = plan_publish(company, sources, _pack_of(installation, key))
-    for sentence in found.sentences(command_language()):
+    for sentence in found.sentences(command_language()) or ["–"]:
         click.echo(sentence)
-    if not found.operations:
-        click.echo("–")
     print_problems(found.problems)
     sys.exit(1 if any(p.severity is Severity.ERROR for p in found.problems) else 0)
 
@@ -103,6 +101,7 @@ def publish(installation: Installation, key: str, note: str, packs: tuple[Path, 
     plan_found = plan_publish(company, sources, pack)
     for sentence in plan_found.sentences(command_language()):
         click.echo(sentence)
+    print_problems(plan_found.warnings)
     publish_sources(company, sources, pack, SYSTEM, note)
     title = text_of(company.current.model.title, command_language())
     click.echo(f"{key}: {title} · {company.current.model.hash[:12]}")

@@ -13,7 +13,7 @@ from dougong.routing import go, login_required, reading, safe_next, writing
 from dougong.shell import shell
 from engine.problems import text
 from engine.records import flows
-from engine.records.failures import Invalid, Stale
+from engine.records.failures import Failure, NotFound
 from engine.records.flows import InboxItem
 
 blueprint = Blueprint("approvals", __name__, url_prefix="/<company>/approvals")
@@ -83,7 +83,9 @@ def decide(task: int) -> Response:
                 request.form.get("comment", "").strip(),
                 version=request.form.get("version", type=int),
             )
-    except (Invalid, Stale) as failure:
+    except NotFound:
+        raise
+    except Failure as failure:
         flash(" ".join(text(problem, language()) for problem in failure.problems), "error")
     else:
         done = {"approve": gettext("Approved."), "reject": gettext("Rejected.")}

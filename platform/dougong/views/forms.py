@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from flask import (
     Blueprint,
@@ -20,6 +21,7 @@ from flask import (
 )
 from flask_babel import gettext
 
+from dougong.failures import status_of
 from dougong.i18n import language
 from dougong.present import ago, plain
 from dougong.routing import go, login_required, reading, writing
@@ -30,6 +32,7 @@ from dougong.sheets import (
     answer,
     copied,
     field_of,
+    pointer_of,
     prefilled,
     quick_layout,
     without,
@@ -43,7 +46,7 @@ from engine.problems import Problem
 from engine.records import files, once
 from engine.records import writing as records
 from engine.records.drafts import Draft, draft_of, drop_draft, keep_draft
-from engine.records.failures import Invalid, Stale
+from engine.records.failures import Busy, Invalid, Stale
 from engine.records.history import values_at
 from engine.records.labels import label_of, names_for
 from engine.records.lookups import Choice, users
@@ -53,6 +56,7 @@ from engine.records.unit import Unit
 
 blueprint = Blueprint("forms", __name__, url_prefix="/<company>/e")
 
+T = TypeVar("T")
 NOT_FIELDS = frozenset({"csrf_token", "version", "token", "then"})
 
 
@@ -75,19 +79,36 @@ def new(entity: str) -> str:
 @login_required
 def create(entity: str) -> Response:
     """Save a new record."""
-    posted = _posted(entity)
+    posted, refused = _posted(entity)
     try:
-        with writing() as unit:
-            record = _create(unit, entity, posted)
-            drop_draft(unit, entity, None)
-            title = label_of(unit, entity, record)
-    except Invalid as invalid:
+        record, title = _again(lambda: _created(entity, posted, refused))
+    except (Invalid, Busy) as failure:
         with reading() as unit:
-            return make_response(_page(Sheet(unit, entity, posted=posted), invalid.problems), 422)
+            page = _page(Sheet(unit, entity, posted=posted), failure.problems)
+            return make_response(page, status_of(failure))
     flash(gettext("%(title)s was saved.", title=title), "success")
     if request.form.get("then") == "new":
         return go(url_for("forms.new", entity=entity))
     return go(url_for("records.show", entity=entity, id=record["id"]))
+
+
+def _created(entity: str, posted: Posted, refused: Sequence[Problem]) -> tuple[Record, str]:
+    """The record of a posted form and its name."""
+    if refused:
+        raise Invalid(refused)
+    with writing() as unit:
+        record = _create(unit, entity, posted)
+        drop_draft(unit, entity, None)
+        return record, label_of(unit, entity, record)
+
+
+def _again(save: Callable[[], T]) -> T:
+    """What `save` gives, asked once more when somebody else wrote at that very moment: a form is
+    known by its token or its version, so nothing happens twice."""
+    try:
+        return save()
+    except Busy:
+        return save()
 
 
 def _create(unit: Unit, entity: str, posted: Posted) -> Record:
@@ -117,18 +138,24 @@ def edit(entity: str, id: int) -> str:
 @login_required
 def save(entity: str, id: int) -> Response:
     """Save a change."""
-    posted = _posted(entity)
+    posted, refused = _posted(entity)
     version = request.form.get("version", type=int)
-    try:
+
+    def changed() -> str:
+        if refused:
+            raise Invalid(refused)
         with writing() as unit:
             sheet = Sheet(unit, entity, id, posted=posted)
             record = records.change(unit, entity, id, sheet.raw(), version, zone=unit.zone)
             drop_draft(unit, entity, id)
-            title = label_of(unit, entity, record)
-    except Invalid as invalid:
+            return label_of(unit, entity, record)
+
+    try:
+        title = _again(changed)
+    except (Invalid, Busy) as failure:
         with reading() as unit:
-            page = _page(Sheet(unit, entity, id, posted=posted), invalid.problems, version=version)
-            return make_response(page, 422)
+            page = _page(Sheet(unit, entity, id, posted=posted), failure.problems, version=version)
+            return make_response(page, status_of(failure))
     except Stale as stale:
         with reading() as unit:
             return make_response(_late(unit, entity, id, posted, version or 0, stale), 409)
@@ -203,16 +230,17 @@ def _page(
         draft=_drafted(unit, draft, here),
         stale=stale,
         token=request.form.get("token") or secrets.token_urlsafe(18),
+        largest_file=files.LARGEST,
         save_next=True,
     )
 
 
-def _posted(entity: str) -> Posted:
+def _posted(entity: str) -> tuple[Posted, list[Problem]]:
     """What was posted, with new files stored and their ids among the values: a form that comes
-    back with problems still has them. Files that no record takes are cleared away later.
-
-    Raises: Invalid for a file that is not allowed.
+    back with problems still has them. Files that no record takes are cleared away later. And what
+    is wrong with files that are not allowed, each at its field.
     """
+    refused: list[Problem] = []
     posted = Posted(request.form)
     uploads = [
         (key.removesuffix(UPLOAD), upload)
@@ -220,18 +248,23 @@ def _posted(entity: str) -> Posted:
         if key.endswith(UPLOAD) and upload.filename
     ]
     if not uploads:
-        return posted
+        return posted, refused
     with writing() as unit:
         for name, upload in uploads:
             field = field_of(unit.entity(entity), name)
             if field is None or field.type not in ("file", "image"):
                 abort(400)
-            id = str(files.store_upload(unit, upload.filename or "", upload.stream, field=field))
+            try:
+                kept = files.store_upload(unit, upload.filename or "", upload.stream, field=field)
+            except (Invalid, Busy) as failure:
+                refused += [replace(one, pointer=pointer_of(name)) for one in failure.problems]
+                continue
+            id = str(kept)
             if bind(field).many:
                 posted.add(name, id)
             else:
                 posted[name] = id
-    return posted
+    return posted, refused
 
 
 def _posted_of(draft: Draft) -> Posted:
@@ -324,12 +357,9 @@ def quick(entity: str) -> str:
 @login_required
 def quick_create(entity: str) -> Response:
     """Create from the short form; a script is told what to choose."""
-    posted = _posted(entity)
+    posted, refused = _posted(entity)
     try:
-        with writing() as unit:
-            sheet = Sheet(unit, entity, posted=posted)
-            record = records.create(unit, entity, sheet.raw(), zone=unit.zone)
-            label = label_of(unit, entity, record)
+        record, label = _created(entity, posted, refused)
     except Invalid as invalid:
         with reading() as unit:
             page = _quick_page(Sheet(unit, entity, posted=posted), invalid.problems)
@@ -347,6 +377,7 @@ def _quick_page(sheet: Sheet, problems: Sequence[Problem] = ()) -> str:
         title=gettext("New %(entity)s", entity=named["title"]),
         action=url_for("forms.quick", entity=sheet.entity.name),
         form=sheet.draw(problems, quick_layout(sheet)),
+        largest_file=files.LARGEST,
     )
 
 

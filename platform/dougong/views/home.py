@@ -18,7 +18,9 @@ from engine.fields import Names, bind
 from engine.lists import Query, parse_query
 from engine.records.flows import my_tasks
 from engine.records.history import Recent, recent
-from engine.records.reading import count, total
+from engine.records.labels import label_of
+from engine.records.reading import count, read, total
+from engine.records.saved_views import starred_records
 from engine.records.unit import Unit
 
 blueprint = Blueprint("home", __name__)
@@ -71,6 +73,7 @@ def index() -> str:
             todo_more=max(0, len(tasks) - TODOS),
             cards=list(islice(figures, CARDS)),
             recent=[_recent(unit, found) for found in recent(unit, 8)],
+            starred=[_starred(unit, entity, id) for entity, id in starred_records(unit)],
         )
 
 
@@ -102,6 +105,17 @@ def _value(unit: Unit, card: Card, query: Query) -> str:
         return kind.format(total(unit, query, name) or kind.parse(0), language(), names)
     found = count(unit, query)
     return f"{found.number:,}{'+' if found.more else ''}"
+
+
+def _starred(unit: Unit, name: str, id: int) -> dict[str, str]:
+    """A record the person keeps at hand."""
+    entity = unit.app.model.entities[name]
+    return {
+        "title": label_of(unit, name, read(unit, name, id)),
+        "entity": text_of(entity.title, language()),
+        "icon": entity.icon,
+        "href": f"{url_for('lists.index', entity=name)}/{id}",
+    }
 
 
 def _recent(unit: Unit, found: Recent) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -19,16 +20,20 @@ from dougong.sheets import closed_parts
 from dougong.shell import shell
 from engine.access import Action, Level
 from engine.definitions.model import Entity, Field, text_of
+from engine.expressions import Env
 from engine.fields import USER, Cell, bind
 from engine.forms import Tab, form_layout
+from engine.forms.build import may_fill
 from engine.problems import Severity, text
 from engine.records import flows, removing
 from engine.records import reading as records
 from engine.records import saved_views as stars
 from engine.records.comments import add_comment, comments
 from engine.records.effects import Outlook, outlook
+from engine.records.evaluation import Relations
 from engine.records.failures import Failure, NotFound
 from engine.records.history import Entry, history, history_names
+from engine.records.intake import holds, kept_by_system
 from engine.records.labels import label_of, names_for, names_of
 from engine.records.related import Relation, relations_of
 from engine.records.unit import Unit
@@ -145,12 +150,17 @@ def _refused(failure: Failure, entity: str, id: int) -> Response:
     """Back to the record with what stood in the way; a record that is not there stays a 404."""
     if isinstance(failure, NotFound):
         raise failure
+    tell(failure, entity)
+    return go(url_for(".show", entity=entity, id=id))
+
+
+def tell(failure: Failure, entity: str) -> None:
+    """Say on the next page what stood in the way."""
     fields = g.company.current.model.entities[entity].fields
     for problem in failure.problems:
         field = fields.get(problem.field)
         title = f"{text_of(field.title, language())}: " if field else ""
         flash(title + text(problem, language()), "error")
-    return go(url_for(".show", entity=entity, id=id))
 
 
 class _Page:
@@ -169,6 +179,7 @@ class _Page:
         """Everything that record.html wants."""
         title = label_of(self.unit, self.entity.name, self.record)
         writable = not self.removed and self._may("write")
+        locked = self._locked() if writable else ""
         return {
             "title": title,
             "entity": self._named(),
@@ -182,10 +193,11 @@ class _Page:
             },
             "badges": self.badges(),
             "edit_href": url_for("forms.edit", entity=self.entity.name, id=self.id)
-            if writable
+            if writable and not locked
             else "",
+            "locked": locked,
             "copy_href": self._copy_href(),
-            "may_delete": not self.removed and self._may("delete"),
+            "may_delete": self._may_delete(),
             "may_restore": self.removed and self.access.may("delete"),
             "tabs": self.tabs(),
             "related": [] if self.removed else self.related(),
@@ -199,6 +211,36 @@ class _Page:
     def _may(self, action: Action) -> bool:
         name = self.entity.name
         return bool(records.visible(self.unit, name, [self.id], action=action))
+
+    def _locked(self) -> str:
+        """Why nothing of the record may be changed just now; "" when something may."""
+        env = Relations(self.unit).env(self.outlook.values)
+        if any(self._changeable(field, env) for field in self.entity.fields.values()):
+            return ""
+        flow = self.unit.app.workflow(self.entity.name)
+        state = self.record.get(flow.state_field) if flow else None
+        if flow is None or state in (None, ""):
+            return gettext("Nothing of it may be changed now.")
+        word = self.reader.cell(self.entity.fields[flow.state_field], state).text
+        return gettext("Cannot be changed while it is “%(state)s”.", state=word)
+
+    def _changeable(self, field: Field, env: Env) -> bool:
+        """Whether the reader may change a field of this record now: by right, by rule, by state."""
+        if not may_fill(field) or kept_by_system(self.unit, self.entity, field):
+            return False
+        effect = self.outlook.effects.get(field.name)
+        if effect is not None and (effect.readonly or not effect.visible):
+            return False
+        return holds(self.unit, self.entity, self.access.fields[field.name].write, env)
+
+    def _may_delete(self) -> bool:
+        """Not while its state keeps it as it is, nor while somebody has to decide about it."""
+        if self.removed or not self._may("delete"):
+            return False
+        whole = self.outlook.effects.get("created_at")  # the right of the record as a whole
+        if whole is not None and (whole.readonly or not whole.visible):
+            return False
+        return self.case is None or all(one.outcome for one in self.case.card.rounds)
 
     def _named(self) -> dict[str, str]:
         return {
@@ -392,12 +434,14 @@ class _Page:
         shown = chosen if chosen in KINDS else ""
         lines: list[Happening] = []
         if shown in ("", "changes"):
-            lines += self._changes()
+            lines += self._changes(beside_steps=shown == "")
         if shown in ("", "flow"):
-            lines += [present.of_flow(self.people, one) for one in self._events()]
+            lines += self._steps()
         if shown in ("", "comments") and not self.removed:
             lines += self._comments()
-        lines.sort(key=lambda line: line.moment, reverse=True)
+        # what happened at the same moment: the record came first, then what its workflow did
+        lines.sort(key=lambda line: (line.moment, line.kind != "create"))
+        lines.reverse()
         most = min(max(request.args.get("lines", TIMELINE, type=int), TIMELINE), LONGEST)
         more = ""
         if len(lines) > most and most < LONGEST:
@@ -434,16 +478,40 @@ class _Page:
             ],
         }
 
-    def _changes(self) -> list[Happening]:
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """The history, oldest first, less the states that the workflow set."""
         if self.removed:
             return []
-        entries = [
-            shown
-            for entry in history(self.unit, self.entity.name, self.id, size=LONGEST)
-            if (shown := self._beside_the_flow(entry)) is not None
+        found = history(self.unit, self.entity.name, self.id, size=LONGEST)
+        shown = [self._beside_the_flow(entry) for entry in reversed(found)]
+        return [entry for entry in shown if entry is not None]
+
+    @cached_property
+    def past(self) -> Reader:
+        """The reader with the names of everything that the history tells of."""
+        return replace(self.reader, names=history_names(self.unit, self.entries))
+
+    def _changes(self, *, beside_steps: bool) -> list[Happening]:
+        """The history; what a step wrote is told with the step where that is shown too."""
+        told = {event.at for event in self._events()} if beside_steps else frozenset()
+        return [
+            present.of_history(self.past, entry)
+            for entry in self.entries
+            if not (entry.action in present.FLOW_ACTIONS and entry.at in told)
         ]
-        reader = replace(self.reader, names=history_names(self.unit, entries))
-        return [present.of_history(reader, entry) for entry in entries]
+
+    def _steps(self) -> list[Happening]:
+        """The steps of the case, each with what it wrote beside the state."""
+        wrote: dict[datetime, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.action in present.FLOW_ACTIONS:
+                wrote.setdefault(entry.at, []).append(entry)
+        labels = {**self.past.names.labels, **self.people.names.labels} if wrote else {}
+        reader = self.people
+        if wrote:
+            reader = replace(reader, names=replace(reader.names, labels=labels))
+        return [present.of_flow(reader, one, wrote.pop(one.at, ())) for one in self._events()]
 
     def _events(self) -> Sequence[flows.Happened]:
         """The steps of the case; that it began goes without saying."""
@@ -466,5 +534,5 @@ class _Page:
             present.happened(
                 reader, one.at, "comment", reader.user(one.by), gettext("wrote"), comment=one.body
             )
-            for one in found
+            for one in reversed(found)
         ]

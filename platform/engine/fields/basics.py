@@ -42,6 +42,11 @@ class Cell:
     color: str = ""
     items: tuple[Cell, ...] = ()
 
+    @property
+    def plain(self) -> bool:
+        """Nothing but words."""
+        return self.kind == "text" and bool(self.text) and not self.href and not self.items
+
 
 @dataclass(frozen=True, slots=True)
 class Names:

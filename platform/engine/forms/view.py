@@ -16,6 +16,8 @@ from engine.forms.build import PREFIX, RecordForm
 from engine.forms.layout import Placed, Section, Tab
 from engine.problems import Problem, Severity, text
 
+WRITE: Final = 3  # as in engine.access.Level
+
 POINTING: Final = frozenset({"ref", "refs", "user", "users", "department", "region", "address"})
 
 NAMED: Final = POINTING - {"region", "address"} | {"file", "image"}
@@ -166,6 +168,9 @@ class Scene:
     problems: Sequence[Problem] = ()
     closed: Collection[str] = ()
     lookup: Lookup | None = None
+    column: Callable[[str, str], int] = lambda _field, _column: WRITE
+    """What the reader may do with a column of a lines field: 0 nothing, less than `WRITE` only
+    look at it."""
 
 
 def draw(form: RecordForm, layout: Sequence[Tab], scene: Scene) -> FormView:
@@ -354,11 +359,12 @@ class _Artist:
             spare = self.row(kind, item, str(len(rows)), dict.fromkeys(kind.columns, ""))
             drawn.append(replace(spare, spare=True))
         columns = self.row(kind, item, "__row__", {}).items
+        shown = [column.name for column in columns]
         stored = self.scene.values.get(item.name)
         summed = kind.summed
         totals = tuple(
             self.total(column, stored or ()) if column.field.name in summed else ""
-            for column in kind.columns.values()
+            for column in (kind.columns[name] for name in shown)
         )
         return Lines(item.input, columns, tuple(drawn), totals)
 
@@ -366,9 +372,13 @@ class _Artist:
         """One row of inputs."""
         items = []
         for name, column in kind.columns.items():
+            level = self.scene.column(item.name, name)
+            if not level:
+                continue
             pointer = f"/{item.name}/{key}/{name}"
             cell = self.plain(column, f"{item.input}-{key}.{name}", pointer, None)
             fixed = item.readonly or column.field.read_only or column.field.compute is not None
+            fixed = fixed or level < WRITE
             cell = replace(cell, readonly=fixed, computed=column.field.compute is not None)
             text_ = row.get(name, "") if row else self.blank(column)
             if fixed:

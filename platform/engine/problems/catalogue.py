@@ -1,9 +1,9 @@
 """Problem texts: ``<language>.json`` beside this file maps a code to its text and hint.
 
 Entries are ``{"text": "… {name} …", "hint": "…"}``; what stands in ``[[…]]`` is left out when a
-parameter in it is empty. Every code stands in every catalogue (a test holds that). Codes:
-D definitions, X expressions, V values of records, A access, W workflows, P publishing, R requests,
-S storage and start-up.
+parameter in it is empty, and ``{count:record|records}`` is the word that goes with the number.
+Every code stands in every catalogue (a test holds that). Codes: D definitions, X expressions,
+V values of records, A access, W workflows, P publishing, R requests, S storage and start-up.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from engine.problems.problem import Problem
 
 LANGUAGES = ("zh-CN", "en")
 _OPTIONAL = re.compile(r"\[\[(.*?)\]\]")
+_WORD = re.compile(r"\{(\w+):([^|{}]*)\|([^{}]*)\}")
 _NAME = re.compile(r"\{(\w+)\}")
 
 
@@ -59,6 +60,9 @@ def _filled(template: str, problem: Problem, language: str) -> str:
     template = _OPTIONAL.sub(
         lambda part: part[1] if all(shown.get(name) for name in _NAME.findall(part[1])) else "",
         template,
+    )
+    template = _WORD.sub(
+        lambda word: word[2] if problem.params.get(word[1]) == 1 else word[3], template
     )
     return template.format_map(shown).strip()
 

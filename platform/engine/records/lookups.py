@@ -21,8 +21,8 @@ from engine.records import people
 from engine.records.evaluation import Relations
 from engine.records.failures import NotFound
 from engine.records.labels import label_of, names_of, worded
-from engine.records.reading import find, read, visible
-from engine.records.references import eligible
+from engine.records.reading import Also, find, read, visible
+from engine.records.references import eligible, eligible_in_sql
 from engine.records.sounds import sounds_like
 from engine.records.unit import Unit
 from engine.tables import system
@@ -75,8 +75,11 @@ def lookup(
     other = unit.app.model.entities[target]
     if not unit.access(target).may("read"):
         return []
-    may = _may_be_chosen(unit, definition, other, where, record or {})
-    return _records(unit, other, text, size, lately, may)
+    may: Judge = frozenset
+    also = eligible_in_sql(unit, definition, other, where, record or {}) if where else None
+    if where and also is None:
+        may = _may_be_chosen(unit, definition, other, where, record or {})
+    return _records(unit, other, text, size, lately, _Asked(may, also))
 
 
 def _field(unit: Unit, entity: Entity, path: str) -> Field:
@@ -148,12 +151,19 @@ def _best(
 Judge = Callable[[Sequence[int]], frozenset[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """`x-ref.where`: as a part of the statement, or judged record by record where the database
+    cannot tell."""
+
+    judge: Judge
+    also: Also | None
+
+
 def _may_be_chosen(
     unit: Unit, entity: Entity, target: Entity, where: str, record: Mapping[str, Any]
 ) -> Judge:
     """Which of some records of `target` a record of `entity` may point at."""
-    if not where:
-        return frozenset
     relations = Relations(unit)
 
     def judge(ids: Sequence[int]) -> frozenset[int]:
@@ -168,7 +178,7 @@ def _may_be_chosen(
 
 
 def _records(
-    unit: Unit, target: Entity, text: str, size: int, lately: Sequence[int], may: Judge
+    unit: Unit, target: Entity, text: str, size: int, lately: Sequence[int], may: _Asked
 ) -> list[Choice]:
     columns = tuple(name for name in target.label_fields if name in target.fields)
     query = Query(target.name, columns=columns, text=text, size=100)
@@ -187,12 +197,12 @@ def _records(
     return [*first, *(one for one in newest if one not in first)][:size]
 
 
-def _pages(unit: Unit, target: Entity, query: Query, may: Judge, *, most: int) -> list[Choice]:
+def _pages(unit: Unit, target: Entity, query: Query, may: _Asked, *, most: int) -> list[Choice]:
     """The first records of a list that may be chosen."""
     found: list[Choice] = []
     for _ in range(PAGES):
-        page = find(unit, query)
-        good = may([row["id"] for row in page.rows])
+        page = find(unit, query, also=may.also)
+        good = may.judge([row["id"] for row in page.rows])
         found += [
             Choice(row["id"], worded(target, row, unit.language, page.names))
             for row in page.rows

@@ -22,26 +22,28 @@ from engine.records.company import Company, NotPublished
 from engine.records.computing import Ripple
 from engine.records.failures import Busy, Conflict, Invalid
 from engine.records.meaning import refills
+from engine.records.outlook import Outlook, look_ahead
 from engine.records.unit import SYSTEM, Actor, Unit
 from engine.storage import Ids, StorageBusy
-from engine.tables import Plan, PlanRefused, apply, build_tables, plan, system
+from engine.tables import PlanRefused, apply, build_tables, plan, system
 
 Check = Callable[[Mapping[str, str], str], tuple[Model | None, list[Problem]]]
 
 
 def plan_publish(
     company: Company, sources: Mapping[str, str], pack: str, check: Check | None = None
-) -> Plan:
-    """What publishing would do to the tables; nothing is changed.
+) -> Outlook:
+    """What publishing would do; nothing is changed.
 
     Raises: Invalid for definitions with errors.
     """
     model = _model(sources, pack, check)
-    try:
-        app = company.current
-    except NotPublished:
-        return plan(None, None, model, bind)
-    return plan(app.layout, app.model, model, bind)
+    with company.database.read() as connection:
+        try:
+            app = company.application(connection)
+        except NotPublished:
+            return look_ahead(None, None, model)
+        return look_ahead(app, connection, model)
 
 
 def publish(

@@ -73,16 +73,30 @@ def read(unit: Unit, entity: str, id: int, *, removed: bool = False) -> Record:
     return rows[0]
 
 
-def find(unit: Unit, query: Query, *, removed: bool = False, action: Action = "read") -> Page:
-    """A page of a list. `removed` lists the recycle bin; `action` "export" asks for that right."""
+Also = Callable[[SqlNames], sa.ColumnElement[bool]]
+
+
+def find(
+    unit: Unit,
+    query: Query,
+    *,
+    removed: bool = False,
+    action: Action = "read",
+    also: Also | None = None,
+) -> Page:
+    """A page of a list. `removed` lists the recycle bin; `action` "export" asks for that right;
+    `also` is a condition beside the query, of this one question: its statement is not kept."""
     definition = unit.entity(query.entity)
     if not unit.access(query.entity).may(action):
         raise Forbidden(action, entity=definition.title)
     flat = filters.flatten(query, definition, unit.moment)
     key = ("list", definition.name, query.columns, viewer_key(unit, definition.name), flat.shape)
-    listing: _Listing = unit.app.kept(
-        (*key, removed, action), lambda: _list(unit, definition, query, flat, removed, action)
-    )
+    if also is None:
+        listing: _Listing = unit.app.kept(
+            (*key, removed, action), lambda: _list(unit, definition, query, flat, removed, action)
+        )
+    else:
+        listing = _list(unit, definition, query, flat, removed, action, also)
     rows = listing.statement.rows(unit.connection, flat.values)
     more = len(rows) > query.size
     rows = rows[: query.size]
@@ -217,7 +231,13 @@ def _record(unit: Unit, entity: Entity, removed: bool) -> _Listing:
 
 
 def _list(
-    unit: Unit, entity: Entity, query: Query, flat: filters.Flat, removed: bool, action: Action
+    unit: Unit,
+    entity: Entity,
+    query: Query,
+    flat: filters.Flat,
+    removed: bool,
+    action: Action,
+    also: Also | None = None,
 ) -> _Listing:
     view = _view(unit, entity)
     for name in query.columns:
@@ -232,6 +252,8 @@ def _list(
         *view.columns,
         *(key.column.label(RAW + key.name) for key in keys if key.name != "id"),
     ).where(*_where(view, flat, query, removed, action))
+    if also is not None:
+        statement = statement.where(also(view.names))
     if cursor := query.after or query.before:
         nulls = [value is None for value in cursor.values]
         nulls += [False] * (len(keys) - len(nulls))

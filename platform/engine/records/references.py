@@ -8,14 +8,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.definitions.model import Entity, Field
-from engine.expressions import ExpressionError, parse, scope_of
+from engine.definitions.model import Entity, Field, Model
+from engine.expressions import ExpressionError, Scope, parse, scope_of
 from engine.expressions import compile as compile_expression
 from engine.expressions.types import RecordOf
 from engine.fields import DEPARTMENT, FILE, USER, FieldType, bind
 from engine.problems import Problem
 from engine.records.evaluation import Relations
-from engine.records.reading import visible
+from engine.records.reading import Also, visible
+from engine.records.sqlnames import SqlNames
 from engine.records.unit import Unit
 from engine.tables import system
 
@@ -166,17 +167,45 @@ def eligible(
     """`x-ref.where`: names are those of the record pointed at; `record` is the one that points."""
     evaluate = unit.app.kept(
         ("where", entity.name, target.name, source),
-        lambda: compile_expression(
-            parse(source),
-            scope_of(
-                unit.app.model,
-                target,
-                lambda field: bind(field).expression_type,
-                {"record": RecordOf(entity.name)},
-            ),
-        ),
+        lambda: compile_expression(parse(source), _where_scope(unit.app.model, target, entity)),
     )
     try:
         return evaluate(relations.env({**values, "record": record})) is True
     except ExpressionError:
         return False
+
+
+def _where_scope(model: Model, target: Entity, entity: Entity) -> Scope:
+    """The target's names, and those of the record that points under `record`."""
+    more = {"record": RecordOf(entity.name)}
+    return scope_of(model, target, lambda field: bind(field).expression_type, more)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates(SqlNames):
+    """The names of the target with those of the record that points, which is known."""
+
+    choosing: Scope
+
+    @property
+    def scope(self) -> Scope:
+        return self.choosing
+
+
+def eligible_in_sql(
+    unit: Unit, entity: Entity, target: Entity, source: str, record: Mapping[str, Any]
+) -> Also | None:
+    """`x-ref.where` as a condition on the records of `target`; None when the database cannot
+    judge it exactly."""
+    scope = _where_scope(unit.app.model, target, entity)
+    env = Relations(unit).env({"record": record})
+
+    def condition(names: SqlNames) -> sa.ColumnElement[bool]:
+        inner = _Candidates(names.app, names.entity, names.place, names.table, env, scope)
+        return inner.truth(parse(source))
+
+    try:
+        condition(unit.app.names(target.name, env, plain=True))
+    except ExpressionError:
+        return None
+    return condition

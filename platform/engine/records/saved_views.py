@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -125,6 +125,23 @@ def stars(unit: Unit, entity: str, *, size: int = 20) -> list[int]:
     ids = list(unit.connection.scalars(newest))
     seen = visible(unit, entity, ids)
     return [id for id in ids if id in seen][:size]
+
+
+def starred_records(unit: Unit, *, size: int = 8) -> list[tuple[str, int]]:
+    """The records of all entities with the actor's star that he still sees, the latest first."""
+    newest = (
+        sa.select(_STAR.c.entity, _STAR.c.record_id)
+        .where(_STAR.c.user_id == unit.actor.id)
+        .order_by(_STAR.c.at.desc(), _STAR.c.record_id.desc())
+        .limit(50)
+    )
+    known = unit.app.model.entities
+    found = [(row[0], row[1]) for row in unit.connection.execute(newest) if row[0] in known]
+    seen: dict[str, Collection[int]] = {}
+    for entity in dict.fromkeys(entity for entity, _ in found):
+        ids = [id for name, id in found if name == entity]
+        seen[entity] = visible(unit, entity, ids)
+    return [(entity, id) for entity, id in found if id in seen[entity]][:size]
 
 
 def _own_star(unit: Unit, entity: str, ids: Sequence[int]) -> list[sa.ColumnElement[bool]]:

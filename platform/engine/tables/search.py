@@ -12,15 +12,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from engine.storage import raw
 from engine.storage.types import big_integer
 from engine.tables.folded import fold, folded
 
@@ -265,22 +267,31 @@ def index_many(
     """The same for many records: pairs of id and values."""
     if not rows:
         return
-    if connection.dialect.name == "sqlite":
-        _forget(connection, search, [id for id, _ in rows])
     found = [(id, grams(one for one in texts if isinstance(one, str))) for id, texts in rows]
-    insert: Any = postgresql.insert if connection.dialect.name != "sqlite" else sqlite.insert
-    statement = insert(search.table)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["id"], set_={"grams": statement.excluded.grams}
-        ),
-        [{"id": id, "grams": pairs} for id, pairs in found],
+    if connection.dialect.name != "sqlite":
+        values = [{"id": id, "grams": pairs} for id, pairs in found]
+        connection.execute(_upsert(search.table), values)
+        return
+    _forget(connection, search, [id for id, _ in rows])
+    words = [(id, Grams.joiner.join(pairs)) for id, pairs in found]
+    cursor = raw(connection)
+    cursor.executemany(
+        f"INSERT INTO {search.table.name} (id, grams) VALUES (?, ?)"  # noqa: S608
+        " ON CONFLICT (id) DO UPDATE SET grams = excluded.grams",
+        words,
     )
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            f"INSERT INTO {search.words.name} (rowid, grams) VALUES (?, ?)",  # noqa: S608
-            [(id, " ".join(pairs)) for id, pairs in found],
-        )
+    cursor.executemany(
+        f"INSERT INTO {search.words.name} (rowid, grams) VALUES (?, ?)",  # noqa: S608
+        words,
+    )
+
+
+@lru_cache(maxsize=256)
+def _upsert(table: sa.Table) -> Any:
+    statement = postgresql.insert(table)
+    return statement.on_conflict_do_update(
+        index_elements=["id"], set_={"grams": statement.excluded.grams}
+    )
 
 
 def unindex(connection: sa.Connection, search: SearchTable, id: int) -> None:
@@ -293,7 +304,7 @@ def unindex(connection: sa.Connection, search: SearchTable, id: int) -> None:
 def _forget(connection: sa.Connection, search: SearchTable, ids: list[int]) -> None:
     """A contentless table has to be told the old words to forget them."""
     name, words = search.table.name, search.words.name
-    connection.exec_driver_sql(
+    raw(connection).executemany(
         f"INSERT INTO {words} ({words}, rowid, grams)"  # noqa: S608
         f" SELECT 'delete', id, grams FROM {name} WHERE id = ?",
         [(id,) for id in ids],
