@@ -15,7 +15,6 @@ import os
 import platform as machine
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,9 +24,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tests.databases import server
+
 from benchmarks import ours, rival
 from benchmarks.prepared import Prepared
-from tests.databases import server
 
 ROWS, USERS = 100_000, 200
 WARM = 5  # the first few of each fill caches and are not counted
@@ -203,7 +203,9 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=200)
     arguments.add_argument("--rows", type=int, default=ROWS)
-    arguments.add_argument("--postgres", action="store_true", help="a server of its own, not SQLite")
+    arguments.add_argument(
+        "--postgres", action="store_true", help="a server of its own, not SQLite"
+    )
     chosen = arguments.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -221,4 +223,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

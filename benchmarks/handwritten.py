@@ -158,13 +158,11 @@ class SqliteSearch:
         )
         self.add(db, [(id, new)])
 
-    def matches(self, term: str) -> sa.TextClause:
+    def matches(self, term: str) -> sa.ColumnElement[bool]:
         """The rows that have all pairs of the term."""
         asked = " AND ".join(f'"{word}"' for word in bigrams(term))
-        return sa.text(
-            "customer.id IN (SELECT rowid FROM customer_search"
-            " WHERE customer_search MATCH :grams)"
-        ).bindparams(grams=asked)
+        found = sa.text("SELECT rowid FROM customer_search WHERE customer_search MATCH :grams")
+        return customer.c.id.in_(found.bindparams(grams=asked).columns(sa.column("rowid")))
 
 
 class PostgresSearch:
@@ -189,11 +187,10 @@ class PostgresSearch:
         """Index a changed row."""
         self.add(db, [(id, new)])
 
-    def matches(self, term: str) -> sa.TextClause:
+    def matches(self, term: str) -> sa.ColumnElement[bool]:
         """The rows that have all pairs of the term."""
-        return sa.text(
-            "customer.id IN (SELECT id FROM customer_search WHERE grams @> :grams)"
-        ).bindparams(grams=bigrams(term))
+        found = sa.text("SELECT id FROM customer_search WHERE grams @> :grams")
+        return customer.c.id.in_(found.bindparams(grams=bigrams(term)).columns(sa.column("id")))
 
 
 def search_of(engine: sa.Engine) -> SqliteSearch | PostgresSearch:
@@ -288,7 +285,7 @@ def make_app(place: str) -> Flask:
         return row
 
     def find(db: sa.Connection, me: sa.Row[Any]) -> tuple[list[dict[str, Any]], int]:
-        wanted = [_visible]
+        wanted: list[sa.ColumnElement[bool]] = [_visible]
         for name in ("level", "status", "city"):
             if value := request.args.get(name):
                 wanted.append(customer.c[name] == value)
@@ -312,7 +309,7 @@ def make_app(place: str) -> Flask:
 
     def owners(db: sa.Connection, rows: list[dict[str, Any]]) -> dict[int, str]:
         ids = {row["owner"] for row in rows if row["owner"]}
-        return dict(db.execute(sa.select(user.c.id, user.c.name).where(user.c.id.in_(ids))).all())  # type: ignore[arg-type]
+        return dict(db.execute(sa.select(user.c.id, user.c.name).where(user.c.id.in_(ids))).all())
 
     @app.get("/customer/<int:id>")
     def read(id: int) -> Response:
@@ -460,7 +457,7 @@ def check(
 
     for name in given.keys() - INPUT:
         wrong(name, "未知字段")
-    values = {name: old.get(name) for name in INPUT} | {
+    values: dict[str, Any] = {name: old.get(name) for name in INPUT} | {
         k: v for k, v in given.items() if k in INPUT
     }
     if "credit_limit" in given or not old:

@@ -109,7 +109,9 @@ def take(page: Page, name: str, address: str) -> None:
     page.goto(address)
     page.locator("html[data-ready]").wait_for(state="attached")
     if name.startswith("form"):  # its table of rows is what is worth seeing
-        page.locator("[data-lines]").first.evaluate("e => e.scrollIntoView({block: 'center'})")
+        page.locator("[data-lines]").first.evaluate(
+            "e => e.scrollIntoView({block: 'center', behavior: 'instant'})"
+        )
     path = PICTURES / f"{name}.png"
     page.screenshot(path=path, animations="disabled")
     click.echo(f"{path.name}: {path.stat().st_size:,} bytes")

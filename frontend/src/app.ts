@@ -1,6 +1,7 @@
 import "@tabler/core/dist/css/tabler.min.css";
 import "./styles/index.css";
 import "htmx.org";
+import { board } from "./modules/board.ts";
 import { columns } from "./modules/columns.ts";
 import { cutOff } from "./modules/cutoff.ts";
 import { each } from "./modules/dom.ts";
@@ -28,6 +29,7 @@ function enliven(root: ParentNode): void {
   each(root, ".progress-scroll", progress);
   each(root, "[data-filters]", filters);
   each(root, "[data-columns]", columns);
+  each(root, "[data-board]", board);
   each(root, "[data-inbox]", inbox);
   each(root, "form[data-effects]", effects);
   each(root, "form[data-form]", leave);

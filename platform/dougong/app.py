@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from flask import Flask, g
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -49,6 +50,7 @@ def create_app(installation: Installation) -> Flask:
     app.register_blueprint(api)
     init_admin(app)
     if settings.base_url:  # behind a proxy that tells the client's address
+        app.config["TRUSTED_HOSTS"] = [urlsplit(settings.base_url).hostname]
         app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
 
     @app.get("/healthz")

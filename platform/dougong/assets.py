@@ -74,6 +74,14 @@ class Assets:
         return drawn.format(f" i-{size}" if size else "", base, self.sprite, known)
 
 
+def known_icons() -> frozenset[str]:
+    """The names of icons that can be drawn; empty, which says nothing, before the build."""
+    try:
+        return Assets.read().icons
+    except NotBuilt:
+        return frozenset()
+
+
 def init_assets(app: Flask, folder: Path = DIST) -> None:
     """Serve the assets under ``/static/dist/`` and give templates `assets()` and `icon()`."""
     found = Assets.read(folder)

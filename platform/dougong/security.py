@@ -9,6 +9,7 @@ import secrets
 from flask import Flask, Response, abort, current_app, g, request
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
+from werkzeug.datastructures import Headers
 
 from engine.accounts.tokens import digest
 
@@ -16,6 +17,15 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'; manifest-src 'self'"
+)
+ALWAYS = Headers(
+    {
+        "Content-Security-Policy": CSP,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    }
 )
 SESSION_COOKIE = "dg_session"
 VISITOR_COOKIE = "dg_visitor"  # before login there is no session to bind the token to
@@ -43,7 +53,7 @@ def init_security(app: Flask) -> None:
 
 
 def csrf_token() -> str:
-    """The token of this browser's session; a page that asks for it outside one starts a visitor's."""
+    """The token of this browser's session; asked for outside one, it starts a visitor's."""
     seed = request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISITOR_COOKIE)
     if not seed:
         if "visitor_seed" not in g:
@@ -68,11 +78,7 @@ def check_origin() -> None:
 
 def _headers(response: Response) -> Response:
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", CSP)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+    headers.extend(ALWAYS)
     if not request.path.startswith("/static/"):
         headers.setdefault("Cache-Control", "no-store")
         headers.add("Vary", "Cookie, HX-Request")

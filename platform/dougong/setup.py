@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from dougong.installation import Installation, Listing
 from engine.accounts.links import Purpose, make_link
 from engine.records.company import Company
-from engine.records.people import create_user, find_user
+from engine.records.people import close_logins, create_user, find_user
 from engine.records.publish import publish
 from engine.records.unit import SYSTEM
 from engine.storage import StorageError
@@ -43,7 +43,8 @@ def make_login_link(
     with company.database.write() as connection:
         found = find_user(connection, login)
         if found is None:
-            raise StorageError("S106", key=company.key, login=login)
+            guess = close_logins(connection, login)
+            raise StorageError("S106", key=company.key, login=login, guess=guess)
         token = make_link(connection, found["id"], datetime.now(UTC), purpose)
     base = base or installation.settings.base_url or DEFAULT_BASE
     return f"{base}/{company.key}/once/{token}"

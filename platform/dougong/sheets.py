@@ -392,8 +392,9 @@ def _told(sheet: Sheet, item: Item) -> dict[str, Any]:
     told: dict[str, Any] = {
         "visible": not item.hidden,
         "message": " ".join(item.warnings),
-        "problem": " ".join(_broken(sheet, item.name)),
     }
+    if broken := _broken(sheet, item.name):
+        told["problem"] = " ".join(broken)
     effect = sheet.outlook.effects.get(item.name)
     field = sheet.entity.fields[item.name]
     if item.name not in sheet.writable:

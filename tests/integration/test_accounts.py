@@ -24,6 +24,7 @@ from dougong.setup import create_company, make_login_link
 from engine.accounts import links, logins, sessions
 from engine.records import writing
 from engine.records.unit import SYSTEM
+from engine.records.visits import visit_of
 from engine.tables import system
 
 PASSWORD = "correct horse battery"
@@ -237,7 +238,7 @@ def test_a_session_ends_by_itself(served: Served, alice: int) -> None:
     with database.write() as connection:
         token = sessions.start_session(connection, alice, now - timedelta(hours=2), hours=1)
     with database.read() as connection:
-        assert sessions.session_user(connection, token, now) is None
+        assert visit_of(database, connection, token, now) is None
 
 
 def test_a_session_holds_in_its_own_company_only(served: Served, alice: int) -> None:
@@ -524,7 +525,9 @@ def test_behind_https_cookies_and_links_are_https(
     monkeypatch.setenv("DOUGONG_BASE_URL", "https://crm.example.com/")
     copytree(small, tmp_path / "data")
     served = Served.open(tmp_path / "data")
-    answer = served.app.test_client().get("/small/login")
+    client = served.app.test_client()
+    assert client.get("/small/login", headers={"Host": "evil.example"}).status_code == 400
+    answer = client.get("/small/login", headers={"Host": "crm.example.com"})
     assert "Secure" in answer.headers["Set-Cookie"]
     assert answer.headers["Strict-Transport-Security"]
     company = served.company("small")

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from engine.lists import Query, parse_query
-from engine.records import files, people, reading, writing
+from engine.records import bulk, files, people, reading, writing
 from engine.records.actor import SYSTEM, Actor
 from engine.records.company import Company
 from engine.records.drafts import draft_of, drop_draft, keep_draft
@@ -400,6 +400,16 @@ def test_only_what_meets_the_condition_is_offered(desk: Desk) -> None:
     assert desk.look(desk.ann, "deal/product", record={}) == []
     assert len(desk.look(desk.ann, "deal/product", size=10)) == 10  # a filter asks for all
     assert len(desk.look(desk.ann, "deal/extras", size=10)) == 10
+
+
+def test_the_few_that_meet_the_condition_are_found_among_thousands(desk: Desk) -> None:
+    desk.make(desk.eve, "product", name="Old one", active=True, price=1)
+    with desk.company.unit(desk.eve, write=True) as unit:
+        others = ({"name": f"Off {n}", "active": False, "price": 1} for n in range(1_200))
+        bulk.create_many(unit, "product", others)
+    assert desk.look(desk.ann, "deal/product", record={"amount": Decimal(5)}) == ["Old one"]
+    assert desk.look(desk.ann, "deal/product", "one", record={"amount": Decimal(5)}) == ["Old one"]
+    assert desk.look(desk.ann, "deal/product", record={"amount": Decimal(0)}) == []
 
 
 def test_people_are_found_by_name_login_and_sound(desk: Desk) -> None:

@@ -21,6 +21,9 @@ from engine.definitions import build_model
 from engine.fields import TYPES
 from engine.lists import Query
 from engine.packs import check_sources
+from engine.records import writing
+from engine.records.company import Company
+from engine.records.failures import Busy
 from engine.records.meaning import refills
 from engine.records.publish import publish
 from engine.records.reading import find
@@ -123,6 +126,26 @@ def test_a_failing_rule_does_not_stop_publishing(world: World) -> None:
     changed["x-rules"] = {**CUSTOMER["x-rules"], "small": {"assert": "double < 5"}}
     put(world, customer=changed)
     assert str(world.get("root", "customer", made["id"])["double"]) == "20.00"
+
+
+def test_who_began_before_a_publish_begins_again(
+    postgres_database: Database, tmp_path: Path
+) -> None:
+    """(On SQLite a publish waits for whoever writes.)"""
+    world = build(postgres_database, tmp_path / "files")
+    other = Company("small", postgres_database)
+    changed = with_fields(CUSTOMER, double=computed("Double", "cost * 2"))
+
+    def late() -> None:
+        with world.write("root") as unit:
+            publish(other, sources(customer=changed), "small", check=check_sources)
+            writing.create(unit, "customer", {"name": "late", "cost": "10"})
+
+    with pytest.raises(Busy):
+        late()
+    assert str(world.create("root", "customer", name="late", cost="10")["double"]) == "20.00"
+    with world.read("root") as unit:
+        assert len(find(unit, Query("customer", columns=("name",))).rows) == 1
 
 
 def test_many_slices(world: World) -> None:

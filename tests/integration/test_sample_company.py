@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +121,24 @@ def test_a_sample_that_the_company_refuses_leaves_nothing_behind(tmp_path: Path)
     spec = {"records": {"things": {"entity": "customer", "values": {"name": "x"}}}}
     with pytest.raises(SampleError, match="name"):
         filled(tmp_path, "crm", spec)
+
+
+def test_samples_were_made_over_months_by_people_in_turn(unit: Unit) -> None:
+    made = sorted(column(unit, "lead", "id", "created_at", "owner"))
+    times = [at for _, at, _ in made]
+    assert times == sorted(times)  # ids and moments go together
+    assert times[0] < unit.now - timedelta(days=90)
+    assert times[-1] <= unit.now
+    owners = [owner for _, _, owner in made]
+    longest = max(len(list(some)) for _, some in groupby(owners))
+    assert longest < max(6, len(owners) // 10)
+    born = dict(column(unit, "customer", "id", "created_at"))
+    for at, customer in column(unit, "contract", "created_at", "customer"):
+        assert born[customer] < at
+    history = system.HISTORY
+    rows = unit.connection.execute(
+        sa.select(history.c.record_id, history.c.at).where(
+            history.c.entity == "customer", history.c.action == "create"
+        )
+    )
+    assert {row.record_id: row.at for row in rows} == born

@@ -17,7 +17,7 @@ from flask import Blueprint, Response, abort, g, request, url_for
 from dougong.api.body import answer, json_body
 from dougong.routing import reading, writing
 from engine.definitions.model import Entity
-from engine.fields import bind
+from engine.fields import FieldType, bind
 from engine.lists import encode_cursor, parse_query
 from engine.problems import Problem
 from engine.records import flows, removing
@@ -25,6 +25,7 @@ from engine.records import reading as records
 from engine.records import writing as saving
 from engine.records.failures import Invalid
 from engine.records.history import history
+from engine.records.unit import Unit
 from engine.records.views import Masked
 
 blueprint = Blueprint("api", __name__, url_prefix="/<company>/api/v1")
@@ -56,7 +57,7 @@ def index(entity: str) -> Response:
         count = records.count(unit, query)
         return answer(
             {
-                "items": [wire(definition, row) for row in page.rows],
+                "items": [wire(unit, definition, row) for row in page.rows],
                 "count": count.number,
                 "more": count.more,
                 "next": encode_cursor(page.after) if page.after else None,
@@ -72,7 +73,7 @@ def create(entity: str) -> Response:
     values = json_body()
     with writing("api") as unit:
         record = saving.create(unit, entity, values)
-        body = wire(unit.entity(entity), record)
+        body = wire(unit, unit.entity(entity), record)
     response = answer(body, 201)
     response.headers["Location"] = url_for(".read", entity=entity, id=record["id"])
     return response
@@ -85,7 +86,7 @@ def read(entity: str, id: int) -> Response:
     with reading() as unit:
         definition = unit.entity(entity)
         record = records.read(unit, entity, id)
-        return _tagged(wire(definition, record))
+        return _tagged(wire(unit, definition, record))
 
 
 @blueprint.patch("/<entity>/<int:id>")
@@ -96,7 +97,7 @@ def change(entity: str, id: int) -> Response:
     version = _version(values)
     with writing("api") as unit:
         record = saving.change(unit, entity, id, values, version)
-        return _tagged(wire(unit.entity(entity), record))
+        return _tagged(wire(unit, unit.entity(entity), record))
 
 
 @blueprint.delete("/<entity>/<int:id>")
@@ -114,7 +115,7 @@ def restore(entity: str, id: int) -> Response:
     """Take a record out of the recycle bin."""
     with writing("api") as unit:
         record = removing.restore(unit, entity, id)
-        return _tagged(wire(unit.entity(entity), record))
+        return _tagged(wire(unit, unit.entity(entity), record))
 
 
 @blueprint.get("/<entity>/<int:id>/history")
@@ -149,23 +150,33 @@ def fire(entity: str, id: int, event: str) -> Response:
     key = request.headers.get("Idempotency-Key", "")
     with writing("api") as unit:
         flows.fire(unit, entity, id, event, values, idempotency_key=key)
-        return _tagged(wire(unit.entity(entity), records.read(unit, entity, id)))
+        return _tagged(wire(unit, unit.entity(entity), records.read(unit, entity, id)))
 
 
-def wire(entity: Entity, record: Mapping[str, Any]) -> dict[str, Any]:
+def wire(unit: Unit, entity: Entity, record: Mapping[str, Any]) -> dict[str, Any]:
     """A record in wire form; a masked value is told as such."""
+    forms: Mapping[str, Callable[[Any], Any] | None] = unit.app.kept(
+        ("wire", entity.name), lambda: _forms(entity)
+    )
     found: dict[str, Any] = {"id": record["id"], "version": record.get("version")}
     for name, value in record.items():
-        field = entity.fields.get(name)
-        if field is None:
+        if name not in forms:
             continue
-        if value is None:
-            found[name] = None
-        elif isinstance(value, Masked):
+        form = forms[name]
+        if isinstance(value, Masked):
             found[name] = {"masked": str(value)}
         else:
-            found[name] = bind(field).to_json(value)
+            found[name] = value if form is None or value is None else form(value)
     return found
+
+
+def _forms(entity: Entity) -> dict[str, Callable[[Any], Any] | None]:
+    """What makes the wire form of a field's value; None where it is the value itself."""
+    kinds = {name: bind(field) for name, field in entity.fields.items()}
+    return {
+        name: None if type(kind).to_json is FieldType.to_json else kind.to_json
+        for name, kind in kinds.items()
+    }
 
 
 def _told(change: Any, value: Any) -> Any:

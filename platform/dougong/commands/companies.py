@@ -23,11 +23,13 @@ from engine.storage import StorageError
 
 def load_pack(pack: str, packs: tuple[Path, ...]) -> Sources:
     """The checked sources of a pack; prints its problems and ends the program on errors."""
+    from dougong.assets import known_icons
+
     start_plugins(packs)
     places = roots(packs)
     if not any((root / "entity_defs" / pack / "pack.json").is_file() for root in places):
         raise StorageError("S104", pack=pack, places=[str(place) for place in places])
-    model, sources, problems = load_company(places, pack)
+    model, sources, problems = load_company(places, pack, icons=known_icons())
     print_problems(problems)
     if model is None or any(found.severity is Severity.ERROR for found in problems):
         sys.exit(1)

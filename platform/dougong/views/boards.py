@@ -39,12 +39,12 @@ from engine.records.labels import label_of, worded
 from engine.records.unit import Unit
 from engine.records.views import Masked
 from engine.records.writing import change
-from engine.workflow import Chart, Command, compile_chart
+from engine.workflow import Command
 
 blueprint = Blueprint("boards", __name__, url_prefix="/<company>/e/<entity>/<int:id>")
 
 CARDS: Final = 20
-ON_THE_RECORD: Final = frozenset({"task.approve", "task.reject", "task.return"})
+DECISIONS: Final = frozenset({"task.approve", "task.reject", "task.return"})
 
 
 # --- the board ---------------------------------------------------------------------------------
@@ -121,8 +121,7 @@ class _Board:
     def _card(self, row: Mapping[str, Any], movable: Collection[int]) -> dict[str, Any]:
         title = worded(self.entity, row, language(), self.view.names)
         cells = [self.view.cell(row, name) for name in self.facts]
-        owner = row.get(self.owner) if self.owner else None
-        known = isinstance(owner, int) and not isinstance(owner, bool)
+        owner = row.get(self.owner)
         moves = url_for(
             "boards.moves",
             entity=self.entity.name,
@@ -135,7 +134,7 @@ class _Board:
             "id": row["id"],
             "href": f"{self.view.href}/{row['id']}",
             "title": title,
-            "owner": self.view.names.label(USER, owner) if known else "",
+            "owner": self.view.names.label(USER, owner) if isinstance(owner, int) else "",
             "moves_href": moves if row["id"] in movable else "",
         }
 
@@ -285,9 +284,7 @@ def _board_href(unit: Unit, entity: Entity, back: str) -> str:
     return f"{url_for('lists.index', entity=entity.name)}?{urlencode(args)}"
 
 
-def _plain_moves(
-    unit: Unit, entity: Entity, field: Field, record: Mapping[str, Any]
-) -> list[Move]:
+def _plain_moves(unit: Unit, entity: Entity, field: Field, record: Mapping[str, Any]) -> list[Move]:
     """The other options, as far as roles, the workflow's state and the rules leave them."""
     name, id = entity.name, record["id"]
     if not _writable(field) or unit.access(name).level(field.name) < Level.WRITE:
@@ -302,55 +299,38 @@ def _plain_moves(
     return [
         Move(option.value, text_of(option.title, language()), option.color)
         for option in field.options
-        if option.value != record.get(field.name)
-        and (allowed is None or option.value in allowed)
+        if option.value != record.get(field.name) and (allowed is None or option.value in allowed)
     ]
 
 
-def _flow_moves(
-    unit: Unit, entity: Entity, field: Field, record: Mapping[str, Any]
-) -> list[Move]:
-    """What the workflow allows now."""
-    workflow = unit.app.workflow(entity.name)
-    assert workflow is not None
-    chart = compile_chart(workflow)
-    given = [one for one in flows.commands(unit, entity.name, record["id"]) if not one.why]
-    kept = [one for one in given if not one.event.startswith("task.") or one.event in ON_THE_RECORD]
-    return [_flow_move(chart, entity, field, one, record["id"]) for one in kept]
+def _flow_moves(unit: Unit, entity: Entity, field: Field, record: Mapping[str, Any]) -> list[Move]:
+    """What the workflow allows now; what has to be thought about or asked for leads to the
+    record's page."""
+    options = {option.value: option for option in field.options}
+    href = url_for("records.show", entity=entity.name, id=record["id"])
+    found = []
+    for command, state in flows.prospects(unit, entity.name, record["id"]):
+        if command.event.startswith("task.") and command.event not in DECISIONS:
+            continue
+        option = options.get(state) if state != record.get(field.name) else None
+        found.append(
+            Move(
+                value=option.value if option else "",
+                title=text_of(option.title, language()) if option else "",
+                color=option.color if option else "",
+                event=command.event,
+                action=text_of(command.title, language()),
+                href=href if _asks(command, state) else "",
+            )
+        )
+    return found
 
 
-def _flow_move(chart: Chart, entity: Entity, field: Field, command: Command, id: int) -> Move:
-    arrows = [
-        arrow
-        for arrow in (chart.states[command.state].transitions if command.state in chart.states else ())
-        if arrow.event == command.event
-    ]
-    asks = (
-        command.event in ON_THE_RECORD
+def _asks(command: Command, state: str) -> bool:
+    return (
+        not state
+        or command.event in DECISIONS
         or command.event in DANGEROUS
         or command.comment == "required"
         or bool(command.asks)
-        or any("event." in arrow.guard for arrow in arrows)
     )
-    places = {_lands(chart, target) for arrow in arrows for target in arrow.targets}
-    value = places.pop() if len(places) == 1 else ""
-    option = next((one for one in field.options if one.value == value), None)
-    href = url_for("records.show", entity=entity.name, id=id) if asks else ""
-    return Move(
-        value=option.value if option else "",
-        title=text_of(option.title, language()) if option else "",
-        color=option.color if option else "",
-        event=command.event,
-        action=text_of(command.title, language()),
-        href=href,
-    )
-
-
-def _lands(chart: Chart, target: str) -> str:
-    """What the state field says once a transition has led to `target`."""
-    here = target
-    while here in chart.states and chart.states[here].type == "compound":
-        if not chart.states[here].initial:
-            break
-        here = chart.states[here].initial[0]
-    return chart.reported({here, *chart.ancestors(here)}) if here in chart.states else ""

@@ -80,6 +80,9 @@ class _Calendar:
         self.fields = calendar_fields(entity, self.access)
         self.field = entity.fields[display.by or self.fields[0].name]
         self.timed = self.field.type != "date"
+        self.board = board_field(entity, self.access)
+        told = {self.field.name, entity.list.board, *entity.label_fields}
+        self.fact = next((name for name in query.columns if name not in told), "")
         self.query = replace(query, after=None, before=None)
         self.view = Listing(unit, entity, self.query, Names({}, unit.zone), display)
         self.days = month_grid(month)
@@ -98,7 +101,7 @@ class _Calendar:
             "choices": self._choices(),
             "weekdays": [names[at] for at in range(7)],
             "days": [self._day(day, *found.get(day, ((), 0))) for day in self.days],
-            "filled": any(count for _, count in found.values()),
+            "filled": any(day.month == self.month.month and one[1] for day, one in found.items()),
         }
 
     def _form(self, skeleton: str) -> str:
@@ -144,13 +147,12 @@ class _Calendar:
         return found
 
     def _page(self, query: Query, size: int) -> records.Page:
-        board = board_field(self.entity, self.access)
-        columns = (self.field.name, *((board.name,) if board else ()))
+        columns = (self.field.name, self.board.name if self.board else "", self.fact)
         return records.find(
             self.unit,
             replace(
                 query,
-                columns=with_label(columns, self.entity),
+                columns=with_label(tuple(filter(None, columns)), self.entity),
                 sort=(Sort(self.field.name), Sort("id")),
                 size=size,
             ),
@@ -186,15 +188,15 @@ class _Calendar:
 
     def _entries(self, rows: Iterable[Row], names: Names) -> list[dict[str, Any]]:
         self.view.names = names
-        board = board_field(self.entity, self.access)
         found = []
         for row in rows:
             when = self._local(row[self.field.name])
-            state = self.view.cell(row, board.name) if board else None
+            state = self.view.cell(row, self.board.name) if self.board else None
             found.append(
                 {
                     "href": f"{self.view.href}/{row['id']}",
                     "title": worded(self.entity, row, language(), names),
+                    "fact": self.view.cell(row, self.fact).text if self.fact else "",
                     "time": f"{when:%H:%M}" if self.timed else "",
                     "color": state.color if state else "",
                     "state": state.text if state else "",
@@ -230,5 +232,3 @@ class _Calendar:
 
 def _settable(field: Field) -> bool:
     return not (field.system or field.read_only or field.compute)
-
-

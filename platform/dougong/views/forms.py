@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -94,12 +95,21 @@ def create(entity: str) -> Response:
 
 def _created(entity: str, posted: Posted, refused: Sequence[Problem]) -> tuple[Record, str]:
     """The record of a posted form and its name."""
-    if refused:
-        raise Invalid(refused)
-    with writing() as unit:
+    with writing() as unit, _with(refused):
         record = _create(unit, entity, posted)
         drop_draft(unit, entity, None)
         return record, label_of(unit, entity, record)
+
+
+@contextmanager
+def _with(refused: Sequence[Problem]) -> Iterator[None]:
+    """Save nothing when there are refused files, and name them beside whatever else is wrong."""
+    try:
+        yield
+    except Invalid as invalid:
+        raise Invalid([*refused, *invalid.problems]) from invalid
+    if refused:
+        raise Invalid(refused)
 
 
 def _again(save: Callable[[], T]) -> T:
@@ -142,9 +152,7 @@ def save(entity: str, id: int) -> Response:
     version = request.form.get("version", type=int)
 
     def changed() -> str:
-        if refused:
-            raise Invalid(refused)
-        with writing() as unit:
+        with writing() as unit, _with(refused):
             sheet = Sheet(unit, entity, id, posted=posted)
             record = records.change(unit, entity, id, sheet.raw(), version, zone=unit.zone)
             drop_draft(unit, entity, id)

@@ -11,6 +11,7 @@ from flask import request, url_for
 from flask_babel import gettext
 
 from dougong.i18n import language
+from dougong.views.quick import Select, quick_filters, unfolded
 from dougong.words import operator_word
 from engine.access import Action, EntityAccess
 from engine.definitions.model import Entity, Field, text_of
@@ -261,26 +262,11 @@ class Listing:
         ]
 
     # --- filters -------------------------------------------------------------------------------
-    def quick(self) -> list[dict[str, Any]]:
-        """The definition's filters with few options, as selects above the list."""
-        chosen = dict(self.args)
-        return [
-            {
-                "name": f"f.{field.name}.{op}",
-                "title": text_of(field.title, self.language),
-                "options": [
-                    {
-                        "value": option.value,
-                        "title": text_of(option.title, self.language),
-                        "active": chosen.get(f"f.{field.name}.{op}") == option.value,
-                    }
-                    for option in field.options
-                ],
-            }
-            for field in self._filterable()
-            if field.name in self.entity.list.filters and 0 < len(field.options) <= 15
-            for op in ("contains" if field.multiple else "eq",)
-        ][:4]
+    def quick(self) -> list[Select]:
+        """The definition's filters as selects above the list."""
+        fields = {field.name: field for field in self._filterable()}
+        wanted = [fields[name] for name in self.entity.list.filters if name in fields]
+        return quick_filters(wanted, self.kinds, self.args, self.language)
 
     def chips(self) -> list[dict[str, str]]:
         """What is filtered, in words, each with the way to drop it."""
@@ -364,7 +350,7 @@ def card(cells: Sequence[Cell], title: str) -> dict[str, Any]:
     badge = next((cell for cell in cells if cell.kind in ("badge", "tag")), None)
     end = next((cell for cell in reversed(cells) if cell.kind == "money"), None)
     facts = [
-        cell for cell in cells if cell not in (badge, end) and cell.text and cell.text != title
+        cell for cell in cells if cell not in (badge, end) and cell.text and cell.text not in title
     ]
     return {
         "badge": badge,
@@ -379,6 +365,7 @@ def with_label(columns: tuple[str, ...], entity: Entity) -> tuple[str, ...]:
 
 
 def named(entity: Entity) -> dict[str, str]:
+    """What templates want to know of an entity."""
     return {
         "name": entity.name,
         "title": text_of(entity.title, language()),
@@ -389,9 +376,5 @@ def named(entity: Entity) -> dict[str, str]:
 
 
 def asked() -> Args:
-    """The address's arguments; a select above the list that was left empty asks for nothing."""
-    return [
-        (key, value)
-        for key, value in request.args.items(multi=True)
-        if value or not key.endswith((".eq", ".contains"))
-    ]
+    """The address's arguments, what the selects above the list ask for among them."""
+    return list(unfolded(request.args.items(multi=True)))

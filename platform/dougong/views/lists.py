@@ -70,7 +70,9 @@ def keep_view(entity: str) -> Response:
         abort(400)
     with writing() as unit:
         definition = unit.entity(entity)
-        given = parse_qsl(request.form.get("args", "").lstrip("?"), keep_blank_values=True, max_num_fields=500)
+        given = parse_qsl(
+            request.form.get("args", "").lstrip("?"), keep_blank_values=True, max_num_fields=500
+        )
         query, _ = parse_query(given, definition, unit.access(entity))
         display, _ = display_of(given, definition, unit.access(entity))
         kept = to_args(replace(query, after=None, before=None), definition)

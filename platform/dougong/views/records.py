@@ -514,8 +514,8 @@ class _Page:
         return [present.of_flow(reader, one, wrote.pop(one.at, ())) for one in self._events()]
 
     def _events(self) -> Sequence[flows.Happened]:
-        """The steps of the case; that it began goes without saying."""
-        events = self.case.events if self.case else ()
+        """The steps of the case, oldest first; that it began goes without saying."""
+        events = sorted(self.case.events if self.case else (), key=lambda event: event.sequence)
         return [event for event in events if event.kind != "start"]
 
     def _beside_the_flow(self, entry: Entry) -> Entry | None:

@@ -39,23 +39,6 @@ def start_session(
     return token
 
 
-_FIND = (
-    sa.select(SESSION.c.user_id, SESSION.c.seen_at)
-    .join(USER, USER.c.id == SESSION.c.user_id)
-    .where(
-        SESSION.c.id_hash == sa.bindparam("hash"),
-        SESSION.c.expires_at > sa.bindparam("now", type_=SESSION.c.expires_at.type),
-        USER.c.disabled_at.is_(None),
-    )
-)
-
-
-def session_user(connection: sa.Connection, token: str, now: datetime) -> tuple[int, bool] | None:
-    """Whose session `token` is, and whether `touch_session` is due; None when it does not hold."""
-    row = connection.execute(_FIND, {"hash": digest(token), "now": now}).first()
-    return (row.user_id, now - row.seen_at > SEEN_EVERY) if row else None
-
-
 def touch_session(connection: sa.Connection, token: str, now: datetime) -> None:
     """Note that the session was used."""
     connection.execute(

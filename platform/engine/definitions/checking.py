@@ -29,6 +29,7 @@ from engine.definitions.limits import DEPTH
 from engine.definitions.load import shown
 
 KINDS: Final = ("entity", "field", "common", "pack", "workflow")
+_LISTED: Final = 8  # names that a message lists; more of them nobody reads
 _ROUNDS = 4  # cutting one thing out may uncover another
 # What stands in for a missing key, so that the rest of the file can still be looked at.
 _STAND_INS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -77,9 +78,14 @@ def guess(word: str, known: Iterable[str]) -> str:
 
 
 def near(word: str, known: Collection[str]) -> dict[str, Any]:
-    """The parameters of a "did you mean": the guess, and everything there is to choose from."""
+    """The parameters of a "did you mean": the guess, and what there is to choose from; of many
+    only those that look most like `word`."""
     ordered = list(known) if isinstance(known, Sequence | Mapping) else sorted(known)
-    return {"guess": guess(word, ordered), "allowed": ordered}
+    allowed = ordered
+    if len(ordered) > _LISTED:
+        nearest = difflib.get_close_matches(word, ordered, _LISTED, cutoff=0)
+        allowed = [*nearest, "…"]
+    return {"guess": guess(word, ordered), "allowed": allowed}
 
 
 # --- the validators --------------------------------------------------------------------------
@@ -194,6 +200,12 @@ def _report(fault: _Fault, findings: Findings) -> None:
         _once(findings, "D024", at + pointer(fault.value), {"value": shown(fault.value),
                                                             "wanted": wanted})  # fmt: skip
         return
+    if meant := _json_type(fault):
+        word, instead = meant
+        of_ours = word if word in _TYPES and word != "text" else ""
+        params = {"value": word, "json": json.dumps(instead), "type": of_ours}
+        _once(findings, "D094", at, params)
+        return
     wording = _WORDINGS.get(fault.keyword, _in_general)
     for code, where, params in wording(fault):
         _once(findings, code, at + where, params)
@@ -260,8 +272,13 @@ def _in_general(fault: _Fault) -> _Told:
     yield "D027", "", {"keyword": fault.keyword, "value": shown(fault.wanted)}
 
 
-def _described(fault: _Fault) -> str:
-    return str(fault.schema.get("title") or fault.schema.get("pattern") or fault.keyword)
+def _described(fault: _Fault) -> Mapping[str, str] | str:
+    """The form in words: the schema's title, in both languages where it has both."""
+    title = fault.schema.get("title")
+    translations: Mapping[str, Any] = fault.schema.get("x-i18n", {})
+    if title and isinstance(translations, Mapping) and "zh-CN" in translations:
+        return {"en": str(title), "zh-CN": str(translations["zh-CN"])}
+    return str(title or fault.schema.get("pattern") or fault.keyword)
 
 
 _WORDINGS: Final[Mapping[str, Callable[[_Fault], _Told]]] = {
@@ -286,6 +303,46 @@ _WORDINGS: Final[Mapping[str, Callable[[_Fault], _Told]]] = {
 }
 
 
+# "type": "money" is the first thing everybody tries: what JSON calls our types …
+_TYPES: Final[Mapping[str, str]] = {
+    word: kind
+    for kind, words in {
+        "string": "text longtext date datetime month color phone email url choice region autonumber"
+        " uscc idcard bankcard",
+        "integer": "rating user department ref file image",
+        "number": "decimal money percent",
+        "array": "tags users refs multichoice lines",
+        "object": "address",
+    }.items()
+    for word in words.split()
+}
+# … and what other languages call JSON's.
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("str", "varchar", "char", "time"), "string"),
+    **dict.fromkeys(("int", "long", "bigint"), "integer"),
+    **dict.fromkeys(("float", "double", "currency"), "number"),
+    **dict.fromkeys(("bool", "checkbox"), "boolean"),
+    **dict.fromkeys(("list", "set"), "array"),
+}
+
+
+def _json_type(fault: _Fault) -> tuple[str, str | list[str]] | None:
+    """For a `type` of a field that JSON does not know: the word, and what `type` should be."""
+    path = fault.path
+    if len(path) < 3 or path[0] not in ("properties", "$defs"):
+        return None
+    if path[-1] != "type" or path[-2] == "properties":  # a field may be called "type"
+        return None
+    said = fault.value if isinstance(fault.value, list) else [fault.value]
+    known = {**_TYPES, **_ELSEWHERE}
+    word = next((one for one in said if isinstance(one, str) and one in known), None)
+    if word is None:
+        return None
+    if isinstance(fault.value, str):
+        return word, known[word]
+    return word, [known.get(one, one) for one in said if isinstance(one, str)]
+
+
 # --- cutting ---------------------------------------------------------------------------------
 
 
@@ -293,6 +350,9 @@ def _cut(data: dict[str, Any], faults: Collection[_Fault], stand_ins: Mapping[st
     """Removes what the faults are about, in place; False when that is the document itself."""
     doomed: set[tuple[str | int, ...]] = set()
     for fault in faults:
+        if meant := _json_type(fault):
+            _put(data, fault.path, meant[1])
+            continue
         if fault.keyword == "additionalProperties" and "properties" in fault.schema:
             known = fault.schema["properties"]
             doomed |= {(*fault.path, key) for key in fault.value if key not in known}
@@ -311,6 +371,12 @@ def _cut(data: dict[str, Any], faults: Collection[_Fault], stand_ins: Mapping[st
     for path in sorted(doomed, key=lambda one: [(isinstance(p, str), p) for p in one])[::-1]:
         _remove(data, path)
     return True
+
+
+def _put(data: Any, path: tuple[str | int, ...], value: Any) -> None:
+    for step in path[:-1]:
+        data = data[step]
+    data[path[-1]] = value
 
 
 def _remove(data: Any, path: tuple[str | int, ...]) -> None:

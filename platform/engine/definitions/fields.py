@@ -80,6 +80,8 @@ def parse_field(name: str, data: Mapping[str, Any], required: bool, entity: str,
         compute=compute,
         access=grants(data.get("x-access", {})),
         ui=data.get("x-ui", {}),
+        unit=_hint(data, language, "unit"),
+        placeholder=_hint(data, language, "placeholder"),
         was=tuple(data.get("x-was", ())),
         rows=_rows(name, items, entity, language, findings, at) if kind == "lines" else None,
     )
@@ -95,6 +97,11 @@ def parse_fields(data: Mapping[str, Any], entity: str, language: str, findings: 
         for name, schema in data.get("properties", {}).items()
         if isinstance(schema, Mapping)
     }  # fmt: skip
+
+
+def _hint(data: Mapping[str, Any], language: str, key: str) -> Label:
+    """A word of ``x-ui`` with its translations, which stand with the others in ``x-i18n``."""
+    return label({**data.get("x-ui", {}), "x-i18n": data.get("x-i18n", {})}, language, key)
 
 
 def plain(value: Any) -> Any:

@@ -34,11 +34,7 @@ def load(file: str, text: str) -> tuple[Document, list[Problem]]:
     try:
         data = reader.read(text)
     except json.JSONDecodeError as error:
-        where = {"line": error.lineno, "column": error.colno}
-        return Document(file, "", usable=False), [
-            *problems,
-            Problem("D001", where, file=file, line=error.lineno),
-        ]
+        return Document(file, "", usable=False), [*problems, _not_json(file, error)]
     except RecursionError:
         return Document(file, "", usable=False), [
             *problems,
@@ -53,6 +49,19 @@ def load(file: str, text: str) -> tuple[Document, list[Problem]]:
                  for code, at, params in found]  # fmt: skip
     unusable = any(code in _UNUSABLE for code, _, _ in found)
     return (Document(file, text, usable=False) if unusable else document), problems
+
+
+def _not_json(file: str, error: json.JSONDecodeError) -> Problem:
+    """The commonest slip of all, a comma before the closing bracket, has words of its own."""
+    text, at, code = error.doc, error.pos, "D001"
+    before = text[:at].rstrip()
+    if before.endswith(",") and text[at:].lstrip()[:1] in ("}", "]"):
+        at, code = len(before) - 1, "D092"
+    elif text[at : at + 1] == "," and text[at + 1 :].lstrip()[:1] in ("}", "]"):
+        code = "D092"  # newer Pythons point at the comma itself
+    line = text.count("\n", 0, at) + 1
+    where = {"line": line, "column": at - text.rfind("\n", 0, at)}
+    return Problem(code, where, file=file, line=line)
 
 
 class _BadNumber(Decimal):

@@ -97,6 +97,8 @@ class Field:
     compute: Computation | None = None
     access: Mapping[str, Grant] = field(default_factory=dict)
     ui: Mapping[str, Any] = field(default_factory=dict)
+    unit: Label = field(default_factory=dict)
+    placeholder: Label = field(default_factory=dict)
     was: tuple[str, ...] = ()
     rows: Entity | None = None  # type "lines": what one row looks like
     system: bool = False  # created_at, created_by, updated_at, updated_by

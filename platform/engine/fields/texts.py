@@ -86,8 +86,14 @@ class TextType(FieldType):
         if size > longest:
             return (self.problem("V005", limit=longest, size=size),)
         if pattern is not None and pattern.search(value) is None:
-            return (self.problem("V006", pattern=self.limits["pattern"]),)
+            return (self._misshaped(),)
         return self.own_problems(value)
+
+    def _misshaped(self) -> Problem:
+        """Told in the author's own words, the field's description, where there is one: nobody
+        should have to read a regular expression."""
+        help = self.field.help
+        return self.problem("V006", pattern="" if help else self.limits["pattern"], help=help)
 
     def own_problems(self, value: str) -> Sequence[Problem]:
         """What the type's own form objects to."""

@@ -259,7 +259,7 @@ class _Artist:
             label=text_of(field.title, self.language) or field.name,
             widget=str(field.ui.get("widget") or kind.widget),
             help=text_of(field.help, self.language),
-            placeholder=str(field.ui.get("placeholder") or ""),
+            placeholder=text_of(field.placeholder, self.language),
             required=field.required,
             options=self.options(field, rule),
             attrs=attributes(kind),
@@ -313,7 +313,7 @@ class _Artist:
 
     def unit(self, kind: FieldType) -> str:
         """What stands behind a number."""
-        own = str(kind.field.ui.get("unit") or "")
+        own = text_of(kind.field.unit, self.language)
         if own or kind.name not in ("money", "percent"):
             return own
         if kind.name == "percent":

@@ -7,19 +7,21 @@ Every problem carries the file, the JSON pointer and the line it stands at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
 
 from engine.definitions.document import Merged, pointer
 from engine.definitions.layers import Layers
 from engine.definitions.model import Entity, Field, FormPart, Grant, Model, Workflow
 from engine.expressions import ExpressionError, Scope, check, dependencies, parse, scope_of
 from engine.expressions.functions import FUNCTIONS
-from engine.expressions.tree import Call, Node, walk
+from engine.expressions.tree import Call, Node, paths, walk
 from engine.expressions.types import ANY, BOOL, DATE, DATETIME, TEXT, USER, ListOf, RecordOf, Type
 from engine.fields import bind
-from engine.lists import parse_query
-from engine.problems import Problem
+from engine.lists import Condition, Filter, parse_query
+from engine.problems import Problem, Severity
 from engine.workflow import compile_chart
 from engine.workflow.lint import check_chart, expressions_of
 
@@ -31,16 +33,19 @@ _FLOW: Mapping[str, Type] = {
     "decisions": ListOf(ANY),
 }
 _ACTIONS = ("read", "write", "create", "delete", "export")
-# The database knows neither, but they are the same for a whole statement: records fill them in.
-_CONSTANT = frozenset({"today", "now", "has_role"})
+# The same for a whole statement: records fill them in.
+_GIVEN = frozenset({"me", "my"})
 
 
-def check_model(model: Model, layers: Layers) -> list[Problem]:
-    """All problems of expressions, workflows and queries of a model built from `layers`."""
+def check_model(model: Model, layers: Layers, icons: Collection[str] = ()) -> list[Problem]:
+    """All problems of expressions, fields, workflows and queries of a model built from `layers`;
+    with `icons`, also of names of icons that nobody could draw."""
     found: list[Problem] = []
     for entity in model.entities.values():
         about = layers.entities[entity.name]
         found += [_located(problem, about) for problem in _entity(model, entity)]
+        drawn = about.data.get("x-entity", {})
+        found += [_located(problem, about) for problem in _icon(drawn, "/x-entity", icons)]
     found += [
         _located(problem, layers.entities[circle[0][0]])
         for circle in circles(model)
@@ -49,7 +54,8 @@ def check_model(model: Model, layers: Layers) -> list[Problem]:
     for flow in model.workflows.values():
         about = layers.workflows[flow.id]
         found += [_located(problem, about) for problem in _workflow(model, flow)]
-    found += [_located(problem, layers.entities["pack"]) for problem in _queries(model, layers)]
+    pack = layers.entities["pack"]
+    found += [_located(problem, pack) for problem in _manifest(model, pack.data, icons)]
     once = {(one.code, one.file, one.pointer, repr(one.params)): one for one in found}
     return list(once.values())
 
@@ -88,9 +94,12 @@ class _Place:
 
 
 def _untranslatable(node: Node) -> Iterator[Problem]:
-    """Functions that a row permission cannot use, because the database does not know them."""
+    """Functions that a row permission cannot use, because the database does not know them. What
+    names nothing of the row is worked out before and given to the database as a value."""
     for part in walk(node):
-        if isinstance(part, Call) and part.function not in _CONSTANT:
+        if all(path[0] in _GIVEN for path in paths(part)):
+            continue
+        if isinstance(part, Call):
             function = FUNCTIONS[part.function]
             if function.sql is None and function.kind != "rows":
                 yield Problem("X050", {"column": part.at + 1, "found": part.function})
@@ -101,6 +110,7 @@ def _untranslatable(node: Node) -> Iterator[Problem]:
 
 def _entity(model: Model, entity: Entity) -> Iterator[Problem]:
     scope = scope_of(model, entity, type_of)
+    yield from _fields(entity, "")
     for place in (
         *_field_places(model, entity, scope, ""),
         *_rule_places(entity, scope),
@@ -108,6 +118,16 @@ def _entity(model: Model, entity: Entity) -> Iterator[Problem]:
         *_form_places(entity.form, scope),
     ):
         yield from place.problems()
+
+
+def _fields(entity: Entity, prefix: str) -> Iterator[Problem]:
+    """What the types themselves have to say about their fields."""
+    for name, field in entity.fields.items():
+        at = prefix + pointer("properties", name)
+        if field.rows is not None:
+            yield from _fields(field.rows, f"{at}/items")
+        else:
+            yield from (one.under(at) for one in bind(field).lint())
 
 
 def _field_places(model: Model, entity: Entity, scope: Scope, prefix: str) -> Iterator[_Place]:
@@ -264,26 +284,59 @@ class _Everything:
         return bool(name)
 
 
-def _queries(model: Model, layers: Layers) -> Iterator[Problem]:
-    manifest = layers.entities["pack"].data
-    cards = manifest.get("cards", {})
-    for name, card in cards.items():
+def _manifest(model: Model, data: Mapping[str, Any], icons: Collection[str]) -> Iterator[Problem]:
+    for name, card in data.get("cards", {}).items():
         yield from _query(model, card, pointer("cards", name))
-    for name, menu in manifest.get("menus", {}).items():
-        yield from _menu(model, menu, pointer("menus", name))
+    for name, menu in data.get("menus", {}).items():
+        yield from _menu(model, menu, pointer("menus", name), icons)
 
 
-def _menu(model: Model, menu: Mapping[str, object], at: str) -> Iterator[Problem]:
+def _menu(
+    model: Model, menu: Mapping[str, Any], at: str, icons: Collection[str]
+) -> Iterator[Problem]:
     yield from _query(model, menu, at)
+    yield from _icon(menu, at, icons)
     items = menu.get("items")
     if isinstance(items, Mapping):
         for name, item in items.items():
-            yield from _menu(model, item, at + pointer("items", name))
+            yield from _menu(model, item, at + pointer("items", name), icons)
 
 
-def _query(model: Model, said: Mapping[str, object], at: str) -> Iterator[Problem]:
+def _icon(said: Mapping[str, Any], at: str, icons: Collection[str]) -> Iterator[Problem]:
+    name = said.get("icon")
+    if icons and isinstance(name, str) and name and name not in icons:
+        near = get_close_matches(name, icons, 1)
+        params = {"icon": name, "guess": near[0] if near else ""}
+        yield Problem("D111", params, f"{at}/icon", Severity.WARNING)
+
+
+def _query(model: Model, said: Mapping[str, Any], at: str) -> Iterator[Problem]:
     entity = model.entities.get(str(said.get("entity", "")))
     query = said.get("query")
     if entity is not None and isinstance(query, str):
-        _, wrong = parse_query(query, entity, _Everything())
+        found, wrong = parse_query(query, entity, _Everything())
         yield from (replace(one, pointer=f"{at}/query") for one in wrong)
+        for condition in _conditions([*found.conditions, found.where]):
+            field = entity.fields.get(condition.field)
+            if field is not None and field.options and condition.op in _WITH_OPTIONS:
+                yield from _options(field, condition.value, f"{at}/query")
+
+
+_WITH_OPTIONS = frozenset({"eq", "ne", "in", "contains"})
+
+
+def _conditions(filters: Iterable[Filter | None]) -> Iterator[Condition]:
+    for one in filters:
+        if isinstance(one, Condition):
+            yield one
+        elif one is not None:
+            yield from _conditions(one.parts)
+
+
+def _options(field: Field, value: Any, at: str) -> Iterator[Problem]:
+    known = [option.value for option in field.options]
+    for one in value if isinstance(value, tuple | list) else (value,):
+        if isinstance(one, str) and one not in known:
+            near = get_close_matches(one, known, 1)
+            params = {"field": field.title, "value": one, "guess": near[0] if near else ""}
+            yield Problem("D112", {**params, "allowed": known}, at, Severity.WARNING)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
@@ -23,13 +24,15 @@ from engine.packs.samples import (
 )
 from engine.problems import text
 from engine.records import flows, people, writing
-from engine.records.actor import SYSTEM
+from engine.records.actor import SYSTEM, Actor
 from engine.records.company import Company
 from engine.records.storing import Saving, store_new
 from engine.records.unit import Unit
 from engine.tables import system
 
 SLICE: Final = 500  # records written by one statement
+_PAST: Final = timedelta(days=180)  # how far back the samples go
+_WORK: Final = timedelta(hours=8)
 
 
 def load_samples(
@@ -49,12 +52,42 @@ def load_samples(
         run = _Loading(unit)
         run.people(spec, password_hash)
         drafts = list(generate(spec, unit.app.model, int(spec.get("seed", 1)), unit.today))
+        run.moments = moments(drafts, moment, int(spec.get("seed", 1)))
         for _, group in groupby(drafts, key=lambda draft: draft.group):
-            run.write(list(group))
-        for draft in drafts:
+            run.write(sorted(group, key=lambda draft: run.moments[draft.number]))
+        acting = [draft for draft in drafts if draft.after]
+        for turn, draft in enumerate(acting, 1):
+            # the last day's work, in its order: what was decided months ago has run out of time
+            run.unit.now = moment - _WORK * (1 - turn / len(acting))
             for act in draft.after:
                 run.act(draft, act)
+        run.unit.now = moment
         return run.counts
+
+
+def moments(drafts: Sequence[Draft], now: datetime, seed: int) -> dict[int, datetime]:
+    """When each record was made, by its number: over the last months in working hours, after
+    whatever it points at, and never later than now."""
+    chance = random.Random(f"{seed}/moments")  # noqa: S311 - samples, not secrets
+    found: dict[int, datetime] = {}
+    for draft in drafts:
+        first = max([found[number] for number in _linked(draft.values)], default=now - _PAST)
+        made = first + (now - first) * chance.random() ** 2
+        made = made.replace(hour=chance.randint(1, 9), minute=chance.randint(0, 59))
+        found[draft.number] = min(max(made, first + timedelta(minutes=1)), now)
+    return found
+
+
+def _linked(value: Any) -> Iterator[int]:
+    match value:
+        case Link(draft=number):
+            yield number
+        case list():
+            for one in value:
+                yield from _linked(one)
+        case Mapping():
+            for one in value.values():
+                yield from _linked(one)
 
 
 @dataclass
@@ -65,7 +98,8 @@ class _Loading:
     users: dict[str, int] = field(default_factory=dict)  # login -> id
     records: dict[int, int] = field(default_factory=dict)  # number of a draft -> id
     counts: dict[str, int] = field(default_factory=dict)
-    units: dict[int, Unit] = field(default_factory=dict)
+    actors: dict[int, Actor] = field(default_factory=dict)
+    moments: Mapping[int, datetime] = field(default_factory=dict)  # number of a draft -> made
 
     def people(self, spec: Mapping[str, Any], password_hash: str | None) -> None:
         """Departments and users, superiors before those below them."""
@@ -99,23 +133,22 @@ class _Loading:
 
     def as_user(self, id: int) -> Unit:
         """The same transaction in the hands of somebody else."""
-        if id not in self.units:
+        if id not in self.actors:
             actor = people.actor_of(self.unit.connection, id, self.unit.app.model)
-            self.units[id] = replace(self.unit, actor=actor or SYSTEM)
-        return self.units[id]
+            self.actors[id] = actor or SYSTEM
+        return replace(self.unit, actor=self.actors[id])
 
     # --- records -------------------------------------------------------------------------------
     def write(self, drafts: Sequence[Draft]) -> None:
-        """The records of one group, those of one maker together."""
-        makers = sorted(drafts, key=lambda draft: draft.maker.login if draft.maker else "")
-        for maker, some in groupby(makers, key=lambda draft: draft.maker):
-            unit = self.as_user(self.users[maker.login]) if maker else self.unit
-            for part in _slices(list(some)):
-                savings = [self._saving(draft) for draft in part]
-                store_new(unit, savings)
-                for draft, saving in zip(part, savings, strict=True):
-                    self.records[draft.number] = saving.new["id"]
-                    flows.started(unit, saving.entity, saving.new)
+        """The records of one group, the oldest first."""
+        for part in _slices(list(drafts)):
+            savings = [self._saving(draft) for draft in part]
+            store_new(self.unit, savings)
+            for draft, saving in zip(part, savings, strict=True):
+                self.records[draft.number] = saving.new["id"]
+                maker = draft.maker
+                unit = self.as_user(self.users[maker.login]) if maker else self.unit
+                flows.started(unit, saving.entity, saving.new)
         self.counts[drafts[0].entity] = self.counts.get(drafts[0].entity, 0) + len(drafts)
 
     def _saving(self, draft: Draft) -> Saving:
@@ -125,6 +158,8 @@ class _Loading:
         if saving.errors:
             said = "; ".join(f"{one.pointer} {text(one, 'en')}" for one in saving.errors)
             raise SampleError(draft.group, said)
+        maker = self.users[draft.maker.login] if draft.maker else None
+        saving.made = self.moments[draft.number], maker
         return saving
 
     def _plain(self, value: Any) -> Any:

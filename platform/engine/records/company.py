@@ -92,6 +92,9 @@ class Company:
                 app = self.application(connection, within.version if within else None)
                 moment = now or datetime.now(UTC)
                 yield Unit(app, connection, actor, moment, source, self.files, write)
+                # who had to wait for a publish wrote with formulas that hold no longer
+                if write and self.database.kind != "sqlite":
+                    _still(app, _latest(connection, self.database))
         except StorageBusy as busy:
             raise Busy from busy
         except Exception as error:
@@ -152,6 +155,11 @@ def _latest(connection: sa.Connection, database: Database) -> int | None:
     finally:
         cursor.close()
     return found
+
+
+def _still(app: Application, version: int | None) -> None:
+    if version != app.version:
+        raise Busy
 
 
 def _stale(error: BaseException) -> bool:

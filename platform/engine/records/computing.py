@@ -17,8 +17,8 @@ from engine.records.evaluation import Relations
 from engine.records.failures import Invalid
 from engine.records.graph import Step, Trigger, compute_order, own_paths
 from engine.records.reader import Record, pointing
-from engine.records.statements import Statement
 from engine.records.unit import Unit
+from engine.storage import Statement
 from engine.tables import EntityTable, search
 
 ROUNDS: Final = 50  # how far one change may ripple; circles are refused at publishing
@@ -287,9 +287,7 @@ def broken(
     return [replace(one, pointer="") for one in found[0] if one.params["rule"] not in before]
 
 
-def hold_sums(
-    unit: Unit, entity: Entity, record: Mapping[str, Any], relations: Relations
-) -> None:
+def hold_sums(unit: Unit, entity: Entity, record: Mapping[str, Any], relations: Relations) -> None:
     """Hold the records whose sums the rules ask for, before they are asked: a receipt looks at
     what is still due, and the next one has to wait until it knows what this one left."""
     links: tuple[Field, ...] = unit.app.kept(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -21,8 +21,7 @@ from engine.lists import Condition, Cursor, Filter, Group, Query, Sort
 from engine.records.views import View, row_filter
 from engine.tables import search
 from engine.tables.folded import fold, folded
-
-_SYSTEM: Final = frozenset({"id", "created_at", "updated_at"})  # never null: fast to page by
+from engine.tables.sorting import NEVER_NULL
 
 
 @dataclass(slots=True)
@@ -235,7 +234,8 @@ class Key:
 def order_of(view: View, sort: Sequence[tuple[str, bool]]) -> list[Key]:
     """The order of the list, made total by the id. Null is the smallest value on both databases."""
     keys = [
-        Key(name, view.readable(name), descending, name not in _SYSTEM) for name, descending in sort
+        Key(name, view.readable(name), descending, name not in NEVER_NULL)
+        for name, descending in sort
     ]
     if not any(key.name == "id" for key in keys):
         keys.append(Key("id", view.readable("id"), keys[-1].descending if keys else True, False))

@@ -15,7 +15,16 @@ from engine.records.flow_cases import Situation, situation
 from engine.records.flow_words import event_title, state_title, worded_problem
 from engine.records.labels import names_of
 from engine.records.unit import Unit
-from engine.workflow import Card, Command, EventRow, Step, approval_card, commands_for
+from engine.workflow import (
+    Card,
+    Command,
+    Event,
+    EventRow,
+    Step,
+    approval_card,
+    commands_for,
+    step,
+)
 from engine.workflow import progress as progress_of
 
 _AUTOMATIC: Mapping[str, Label] = {
@@ -124,6 +133,23 @@ def commands(unit: Unit, entity: str, id: int) -> tuple[Command, ...]:
     """What the actor may do with the record's case now. Raises: NotFound."""
     found = situation(unit, entity, id)
     return _commands(unit, found) if found else ()
+
+
+def prospects(unit: Unit, entity: str, id: int) -> list[tuple[Command, str]]:
+    """Each command that the actor may send now, with the state that the record would then be in:
+    "" where the case wants to know more first. Nothing is written. Raises: NotFound."""
+    found = situation(unit, entity, id)
+    if found is None:
+        return []
+    case = found.case
+    told = []
+    for command in _commands(unit, found):
+        if command.why:
+            continue
+        event = Event(command.event, {}, command.task, "client")
+        outcome = step(case.chart, case.instance, event, found.env)
+        told.append((command, "" if outcome.problems else outcome.state))
+    return told
 
 
 def flow_events(unit: Unit, entity: str, id: int) -> list[Happened]:

@@ -33,7 +33,16 @@ from engine.records.flow_inbox import (
     my_tasks,
     started_cases,
 )
-from engine.records.flow_views import Flow, Happened, card, commands, flow_events, flow_of, progress
+from engine.records.flow_views import (
+    Flow,
+    Happened,
+    card,
+    commands,
+    flow_events,
+    flow_of,
+    progress,
+    prospects,
+)
 from engine.records.flow_words import NotAllowed, refusal
 from engine.records.storing import Saving, stale, store_change
 from engine.records.unit import Unit
@@ -59,6 +68,7 @@ __all__ = [
     "initial_values",
     "my_tasks",
     "progress",
+    "prospects",
     "removed",
     "restored",
     "rights",

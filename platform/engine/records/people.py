@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -154,6 +155,12 @@ def change_user(unit: Unit, user: int, **values: Any) -> None:
         raise NotFound
 
 
+def close_logins(connection: sa.Connection, login: str) -> list[str]:
+    """The logins that were most likely meant: for the operator's eyes only."""
+    found = list(connection.scalars(sa.select(_USER.c.login).order_by(_USER.c.login)))
+    return get_close_matches(login, found, 3)
+
+
 def set_roles(unit: Unit, user: int, roles: Iterable[str]) -> None:
     """The roles a user holds from now on.
 
@@ -162,7 +169,8 @@ def set_roles(unit: Unit, user: int, roles: Iterable[str]) -> None:
     wanted = sorted(set(roles))
     for role in wanted:
         if role not in unit.app.model.roles:
-            raise Invalid([Problem("R503", {"role": role}, "/roles")])
+            params = {"role": role, "known": [*unit.app.model.roles]}
+            raise Invalid([Problem("R503", params, "/roles")])
     unit.connection.execute(sa.delete(_ROLE).where(_ROLE.c.user_id == user))
     if wanted:
         unit.connection.execute(

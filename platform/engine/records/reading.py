@@ -6,7 +6,7 @@ per shape. What the actor may not read is not fetched, filtered, sorted, searche
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -22,6 +22,7 @@ from engine.problems import Problem
 from engine.records import filters
 from engine.records.failures import Forbidden, Invalid, NotFound
 from engine.records.labels import names_for
+from engine.records.sqlnames import SqlNames
 from engine.records.totals import added, summed
 from engine.records.unit import Unit
 from engine.records.views import View, row_filter, unit_env, viewer_key

@@ -29,7 +29,7 @@ def insert_many(unit: Unit, entity: Entity, records: Sequence[Record]) -> None:
             _insert_rows(unit, place.lines[field.name], below)
     if place.search is not None:
         texts = [(r["id"], [r.get(name) for name in place.search.fields]) for r in records]
-        search.index_many(unit.connection, place.search, texts)
+        search.index_many(unit.connection, place.search, texts, fresh=True)
 
 
 def _numbered(unit: Unit, parent: int, rows: Sequence[Record]) -> list[Record]:

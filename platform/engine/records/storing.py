@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -44,6 +45,7 @@ class Saving:
     relations: Relations
     problems: list[Problem] = field(default_factory=list)
     rows: Mapping[str, Any] = field(default_factory=dict)  # lines as they were given
+    made: tuple[datetime, int | None] | None = None  # when and by whom, unless now by the actor
 
     @property
     def errors(self) -> list[Problem]:
@@ -61,8 +63,9 @@ def store_new(unit: Unit, savings: list[Saving], comment: str = "") -> None:
     for saving, id in zip(savings, ids, strict=True):
         new = saving.new
         new["id"], new["version"] = id, 1
-        new["created_at"] = new["updated_at"] = unit.now
-        new["created_by"] = new["updated_by"] = unit.actor.id or None
+        at, by = saving.made or (unit.now, unit.actor.id or None)
+        new["created_at"] = new["updated_at"] = at
+        new["created_by"] = new["updated_by"] = by
         number(unit, entity, new)
     with guarded(unit):
         rows.insert_many(unit, entity, [saving.new for saving in savings])
@@ -73,6 +76,7 @@ def store_new(unit: Unit, savings: list[Saving], comment: str = "") -> None:
             row_of(
                 unit, entity.name, s.new["id"], 1, "create", changes_of(types, None, s.new), comment
             )
+            | {"at": s.new["created_at"], "by_id": s.new["created_by"]}
             for s in savings
         ],
     )

@@ -16,6 +16,7 @@ from engine.tables import shape, system
 from engine.tables.folded import folded
 from engine.tables.layout import ColumnLayout, IndexLayout, Layout, TableLayout
 from engine.tables.search import SearchTable
+from engine.tables.sorting import sortable
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class _Builder:
             placed = _placed(table.name, over, unique=index.unique)
             name = self._index_names[placed]
             if not index.unique:
-                sa.Index(name, *over)
+                sa.Index(name, *map(sortable, index.fields, over))
                 continue
             unique[name] = index.fields
             living = None if part.parent else table.c.removed_at.is_(None)

@@ -262,9 +262,13 @@ def index(
 
 
 def index_many(
-    connection: sa.Connection, search: SearchTable, rows: Collection[tuple[int, Iterable[Any]]]
+    connection: sa.Connection,
+    search: SearchTable,
+    rows: Collection[tuple[int, Iterable[Any]]],
+    *,
+    fresh: bool = False,
 ) -> None:
-    """The same for many records: pairs of id and values."""
+    """The same for many records: pairs of id and values. `fresh`: none was indexed before."""
     if not rows:
         return
     found = [(id, grams(one for one in texts if isinstance(one, str))) for id, texts in rows]
@@ -272,7 +276,8 @@ def index_many(
         values = [{"id": id, "grams": pairs} for id, pairs in found]
         connection.execute(_upsert(search.table), values)
         return
-    _forget(connection, search, [id for id, _ in rows])
+    if not fresh:
+        _forget(connection, search, [id for id, _ in rows])
     words = [(id, Grams.joiner.join(pairs)) for id, pairs in found]
     cursor = raw(connection)
     cursor.executemany(

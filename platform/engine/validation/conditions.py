@@ -115,7 +115,7 @@ class Conditions:
                 shown = [self._shown(path, option) for option in values["options"]]
                 return [self._at(path, "V081", values=shown)]
             case "pattern":
-                return [self._at(path, "V006", pattern=values["pattern"])]
+                return [self._at(path, "V006", pattern=values["pattern"], help="")]
             case _ if keyword in _LIMITS:
                 limit = values.get("limit", values.get("multiple_of"))
                 size = len(error.instance) if isinstance(error.instance, str | list) else 0

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from engine.packs import check_sources
-from engine.problems import Problem
+from engine.problems import Problem, Severity
 
 
 def entity(name: str, **more: Any) -> dict[str, Any]:
@@ -139,3 +139,72 @@ def test_queries_of_cards_and_menus_are_checked() -> None:
 def test_broken_definitions_are_told_without_noise_from_expressions() -> None:
     fields = {"b": {**computed("a"), "x-type": "nonsense"}}
     assert {one.code[0] for one in problems(entity("thing", fields=fields))} == {"D"}
+
+
+# --- icons, options, types -----------------------------------------------------------------------
+def checked(*entities: dict[str, Any], icons: tuple[str, ...] = (), **pack: Any) -> list[Problem]:
+    roles = {"clerk": {"title": "Clerk"}, "boss": {"title": "Boss", "admin": True}}
+    manifest = {"name": "p", "title": "P", "version": "1", "languages": ["en"], "roles": roles}
+    sources: dict[str, Any] = {"entity_defs/p/pack.json": manifest | pack}
+    for one in entities:
+        sources[f"entity_defs/p/{one['x-entity']['name']}.json"] = one
+    texts = {at: json.dumps(one, indent=1) for at, one in sources.items()}
+    return check_sources(texts, "p", icons=icons)[1]
+
+
+def test_an_icon_that_nobody_can_draw_is_a_warning() -> None:
+    thing = entity("thing")
+    thing["x-entity"]["icon"] = "receit"
+    items = {"in": {"entity": "thing", "icon": "hose"}}
+    menus = {"m": {"title": "M", "icon": "home", "items": items}}
+    found = checked(thing, icons=("home", "receipt"), menus=menus)
+    assert [(one.code, one.pointer, one.params["guess"]) for one in found] == [
+        ("D111", "/x-entity/icon", "receipt"),
+        ("D111", "/menus/m/items/in/icon", "home"),
+    ]
+    assert {one.severity for one in found} == {Severity.WARNING}
+    assert checked(thing, menus=menus) == []  # nobody said which there are
+
+
+def test_a_query_for_an_option_that_there_is_not_is_a_warning() -> None:
+    options = [{"const": "high", "title": "H"}, {"const": "low", "title": "L"}]
+    level = {"title": "Level", "oneOf": options}
+    tree = '{"or":[["level","eq","low"],["level","in",["none","hgh"]]]}'
+    cards = {
+        "a": {"title": "A", "entity": "thing", "query": "f.level=hihg"},
+        "b": {"title": "B", "entity": "thing", "query": f"where={tree}"},
+        "c": {"title": "C", "entity": "thing", "query": "f.level.in=high,low&f.level.filled=1"},
+    }
+    found = checked(entity("thing", fields={"level": level}), cards=cards)
+    assert [(one.code, one.pointer, one.params["value"], one.params["guess"]) for one in found] == [
+        ("D112", "/cards/a/query", "hihg", "high"),
+        ("D112", "/cards/b/query", "none", ""),
+        ("D112", "/cards/b/query", "hgh", "high"),
+    ]
+
+
+def test_types_have_their_say_in_rows_too() -> None:
+    wrong = {"type": "string", "title": "W", "x-type": "email", "default": "many"}
+    rows = {"type": "object", "properties": {"w": wrong}}
+    lines = {"type": "array", "title": "L", "x-type": "lines", "items": rows}
+    found = checked(entity("thing", fields={"w": wrong, "l": lines}))
+    pointers = [one.pointer for one in found if one.code == "V203"]
+    assert pointers == ["/properties/w", "/properties/l/items/properties/w"]
+
+
+def test_what_does_not_depend_on_the_row_may_stand_in_a_permission() -> None:
+    day = {"type": ["string", "null"], "title": "D", "format": "date"}
+
+    def codes(read: str) -> list[str]:
+        thing = entity("thing", fields={"day": day, "n": NUMBER})
+        thing["x-access"] = {"clerk": {"read": read}}
+        return [one.code for one in checked(thing)]
+
+    for read in (
+        "day > date('2026-01-01')",
+        "day > add_months(today(), -3)",
+        "n > 100 / 3 + 1",
+        "me.has_role('boss') or day == today()",
+    ):
+        assert codes(read) == [], read
+    assert codes("add_months(day, 1) > today()") == ["X050"]

@@ -1,5 +1,0 @@
-"""See `engine.storage.statements`."""
-
-from engine.storage import RAW, Statement
-
-__all__ = ["RAW", "Statement"]
