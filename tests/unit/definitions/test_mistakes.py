@@ -37,6 +37,7 @@ EXTRA = "/properties/extra"
 DEEP = '{"x": ' + "[" * 70 + "]" * 70 + "}"
 MISTAKES: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "not JSON": ("D001", {COMMON: '{\n"$defs": oops}'}, COMMON, ""),
+    "a comma too many": ("D092", {COMMON: '{\n"$defs": {},\n}'}, COMMON, ""),
     "a key twice": ("D002", {COMMON: sources()[COMMON].replace(
         '"title"', '"maxLength": 9, "title"')}, COMMON, "/$defs/note/maxLength"),
     "not a number": ("D003", {FLOW: sources()[FLOW].replace('"version": 1', '"version": NaN')},
@@ -68,6 +69,12 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str, str]] = {
                    "/properties/name/minLength"),
     "not a choice": ("D023", {CUSTOMER: {"properties": {"parent": {"x-ref": {
         "on_delete": "drop"}}}}}, CUSTOMER, "/properties/parent/x-ref/on_delete"),
+    "no colour": ("D023", field(oneOf=[{"const": "a", "x-ui": {"color": "organge"}}]), CUSTOMER,
+                  f"{EXTRA}/oneOf/0/x-ui/color"),
+    "one of our types as JSON type": ("D094", field(type="money"), CUSTOMER, f"{EXTRA}/type"),
+    "the same in a list": ("D094", field(type=["text", "null"]), CUSTOMER, f"{EXTRA}/type"),
+    "a bracket left open": ("D093", field(type="string", pattern="[A-Z"), CUSTOMER,
+                            f"{EXTRA}/pattern"),
     "bad field name": ("D024", {CUSTOMER: {"properties": {"Extra": {"type": "string"}}}}, CUSTOMER,
                        "/properties/Extra"),
     "field name with a line feed": ("D024", {CUSTOMER: {"properties": {"extra\n": {
@@ -222,6 +229,36 @@ def test_typing_slips_come_with_a_guess() -> None:
     assert hint(problem, "zh-CN") == (
         "您是否想写“customer”？现有的实体：contract、customer、receipt"
     )
+
+
+def first(changes: dict[str, Any], language: str = "en") -> tuple[str, str]:
+    """Text and hint of the first problem."""
+    problem = build(changes)[1][0]
+    return text(problem, language), hint(problem, language)
+
+
+def test_remedies_fit_the_mistake() -> None:
+    assert first(field(oneOf=[{"const": "a", "x-ui": {"color": "organge"}}])) == (
+        "organge is not possible here. Did you mean “orange”?",
+        "Possible: red, orange, yellow, green, teal, blue, purple, grey",
+    )
+    assert first(field(type=["money", "null"]))[1] == (
+        'Write "type": ["number", "null"]; what kind of value it is, is said beside it: '
+        '"x-type": "money".'
+    )
+    assert first(field(type="text"))[1] == 'Write "type": "string".'
+    assert first({PACK: {"currency": "yuan"}})[1] == "Wanted: three capital letters such as CNY"
+    assert first({PACK: {"currency": "yuan"}}, "zh-CN")[1] == "应为：三个大写字母，例如 CNY"
+    assert first({COMMON: '{\n"$defs": {},\n}'})[0] == "One comma too many: line 2, column 11"
+    assert "Close every bracket" in first(field(type="string", pattern="[A-Z"))[1]
+    assert "Look-around" in first(field(type="string", pattern="(?=a)"))[1]
+
+
+def test_of_many_names_only_the_nearest_are_listed() -> None:
+    _, remedy = first(field(type="string", maxlenght=3))
+    assert remedy.startswith("Allowed here: maxLength, minLength, ")
+    assert remedy.count(",") == 8
+    assert remedy.endswith(", …")
 
 
 def test_lines_lead_to_the_layer_that_said_it() -> None:
