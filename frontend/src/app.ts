@@ -17,12 +17,14 @@ import { openers } from "./modules/openers.ts";
 import { panes, progress, tabs } from "./modules/panes.ts";
 import { picker } from "./modules/picker.ts";
 import { region } from "./modules/region.ts";
+import { suggest } from "./modules/suggest.ts";
 
 /** Gives life to everything below `root`; again after htmx has swapped a part in. */
 function enliven(root: ParentNode): void {
   each(root, "[data-lines]", lines);
   each(root, "[data-picker]", picker);
   each(root, "[data-region]", region);
+  each(root, "[data-suggest]", suggest);
   each(root, "[data-drop]", drop);
   each(root, "[data-tabs]", tabs);
   each(root, "[data-panes]", panes);

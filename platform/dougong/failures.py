@@ -32,6 +32,7 @@ def shown(problems: Iterable[Problem], language: str) -> list[dict[str, Any]]:
             "severity": str(problem.severity),
             "field": problem.field,
             "pointer": problem.pointer,
+            "also": list(problem.also),
             "text": text(problem, language),
             "hint": hint(problem, language),
         }

@@ -135,7 +135,7 @@ def test_check_names_file_line_and_remedy(tmp_path: Path, story: str) -> None:
         line = int((place[1] or ":0")[1:])
         assert 0 < line <= text.count("\n") + 1
     assert "    → " in done.err, "a problem comes with a remedy"
-    assert re.search(r"small: .* [1-9]\d* errors", done.out)
+    assert re.search(r"small: .* [1-9]\d* errors?\b", done.out)
     assert "Traceback" not in done.err
 
 

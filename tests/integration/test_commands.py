@@ -59,7 +59,7 @@ def link(text: str) -> str:
 def test_check_passes_good_packs(packs: Path) -> None:
     done = dougong("check", packs)
     assert done.code == 0
-    assert done.out == "small: 4 entities, 1 workflows, 0 errors, 1 warnings\n"
+    assert done.out == "small: 4 entities, 1 workflow, 0 errors, 1 warning\n"
     assert "→" in done.err, "a warning has a remedy too"
 
 

@@ -8,10 +8,24 @@ export function typing(target: EventTarget | null): boolean {
   );
 }
 
-/** "/" searches, "n" creates, "e" edits, "g" then h, a or s goes to home, approvals or search. */
+/** Ctrl+K, or Command+K; not with further keys held. */
+function opensSearch(event: KeyboardEvent): boolean {
+  const held = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+  return held && !event.defaultPrevented && event.key.toLowerCase() === "k";
+}
+
+/** "/" and Ctrl+K search, "n" creates, "e" edits, "g" then h, a or s goes to home, approvals or search. */
 export function keys(page: Document): void {
   let going = false;
   page.addEventListener("keydown", (event) => {
+    if (opensSearch(event) && !page.querySelector("dialog[open]")) {
+      const box = page.querySelector<HTMLInputElement>('input[data-key="/"]');
+      if (!box) return;
+      event.preventDefault();
+      box.focus();
+      box.select();
+      return;
+    }
     if (
       event.defaultPrevented ||
       event.ctrlKey ||

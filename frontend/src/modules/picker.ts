@@ -1,4 +1,5 @@
 import { icon, later, make, option as optionOf, say, send } from "./dom.ts";
+import { listbox } from "./listbox.ts";
 
 /** One record that a search found. */
 export interface Found {
@@ -28,17 +29,13 @@ export function picker(box: HTMLElement): void {
   if (!select) return;
   const many = box.dataset.many !== undefined;
   const id = `picker-${counter++}`;
-  const list = make("div", { class: "picker-list", role: "listbox", id: `${id}-list`, hidden: "" });
+  const place = make("div", { class: "picker-list", id: `${id}-list` });
   const input = make("input", {
     class: "form-control",
     type: "text",
-    role: "combobox",
-    autocomplete: "off",
-    "aria-expanded": "false",
-    "aria-autocomplete": "list",
-    "aria-controls": list.id,
     placeholder: say("choose"),
   });
+  const list = listbox(input, place);
   const field = make("span", { class: "picker-box" }, input);
   const clear = make(
     "button",
@@ -55,11 +52,9 @@ export function picker(box: HTMLElement): void {
   label?.setAttribute("for", input.id);
   if (!label) input.setAttribute("aria-label", say("choose"));
   select.hidden = true;
-  box.append(field, list);
+  box.append(field, place);
   if (!many) box.append(clear);
 
-  let options: HTMLElement[] = [];
-  let active = -1;
   let running: AbortController | undefined;
 
   const chosen = () => [...select.selectedOptions].filter((option) => option.value);
@@ -88,12 +83,6 @@ export function picker(box: HTMLElement): void {
     draw();
     select.dispatchEvent(new Event("change", { bubbles: true }));
   };
-  const close = () => {
-    list.hidden = true;
-    active = -1;
-    input.setAttribute("aria-expanded", "false");
-    input.removeAttribute("aria-activedescendant");
-  };
   const choose = (found: Found) => {
     const value = String(found.value);
     if (!many) for (const option of [...select.options]) if (option.value) option.remove();
@@ -101,41 +90,20 @@ export function picker(box: HTMLElement): void {
       select.append(optionOf(found.label, value));
     for (const option of select.options) if (option.value === value) option.selected = true;
     input.value = "";
-    close();
+    list.close();
     told();
   };
-  const mark = (at: number) => {
-    active = options.length ? (at + options.length) % options.length : -1;
-    for (const [index, option] of options.entries()) {
-      option.setAttribute("aria-selected", String(index === active));
-    }
-    const current = options[active];
-    if (!current) return;
-    input.setAttribute("aria-activedescendant", current.id);
-    current.scrollIntoView({ block: "nearest" });
-  };
   const offer = (text: string, run: () => void, kind = "", hint = "") => {
-    const option = make(
-      "div",
-      {
-        class: `picker-option ${kind}`,
-        role: "option",
-        id: `${id}-${options.length}`,
-        "aria-selected": "false",
-      },
-      text,
-    );
+    const option = make("div", { class: `picker-option ${kind}` }, text);
     if (hint) option.append(make("small", {}, hint));
     option.addEventListener("mousedown", (event) => {
       event.preventDefault();
       run();
     });
-    option.addEventListener("dougong:choose", run);
-    options.push(option);
-    list.append(option);
+    place.append(list.add(option, run));
   };
   const note = (text: string) =>
-    list.append(
+    place.append(
       make(
         "div",
         {
@@ -148,8 +116,7 @@ export function picker(box: HTMLElement): void {
       ),
     );
   const open = (found: Found[], text: string) => {
-    list.replaceChildren();
-    options = [];
+    list.clear();
     for (const each of found) offer(each.label, () => choose(each), "", each.hint);
     if (!found.length) note(say("none"));
     if (box.dataset.create)
@@ -158,9 +125,8 @@ export function picker(box: HTMLElement): void {
         () => create(box, box.dataset.create ?? "", text, choose),
         "is-create",
       );
-    list.hidden = false;
-    input.setAttribute("aria-expanded", "true");
-    if (found.length && text) mark(0);
+    list.open();
+    if (found.length && text) list.mark(0);
   };
   const search = async () => {
     running?.abort();
@@ -173,7 +139,7 @@ export function picker(box: HTMLElement): void {
       const body: { items?: Found[] } = answer.ok ? await answer.json() : {};
       if (document.activeElement === input) open(body.items ?? [], text);
     } catch (error) {
-      if ((error as Error).name !== "AbortError") close();
+      if ((error as Error).name !== "AbortError") list.close();
     }
   };
   input.addEventListener("input", later(search, 150));
@@ -182,7 +148,7 @@ export function picker(box: HTMLElement): void {
     void search();
   });
   input.addEventListener("blur", () => {
-    close();
+    list.close();
     if (!many && !input.value.trim() && chosen().length) {
       select.value = "";
       told();
@@ -190,19 +156,10 @@ export function picker(box: HTMLElement): void {
     if (many) input.value = "";
   });
   input.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) {
-      event.preventDefault();
-      if (list.hidden) void search();
-      else mark(active + step);
-    } else if (event.key === "Enter" && !list.hidden) {
-      event.preventDefault();
-      options[active]?.dispatchEvent(new CustomEvent("dougong:choose"));
-    } else if (event.key === "Escape" && !list.hidden) {
-      event.preventDefault(); // the list goes, not the dialog around it
-      event.stopPropagation();
-      close();
-      draw();
+    if (list.key(event, search)) {
+      if (event.key === "Escape") draw();
+    } else if (event.key === "Enter" && list.shown) {
+      event.preventDefault(); // nothing is marked: the form is not meant
     } else if (event.key === "Backspace" && many && !input.value) {
       chosen().at(-1)?.remove();
       told();

@@ -5,19 +5,29 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, abort, g, make_response, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    g,
+    jsonify,
+    make_response,
+    render_template,
+    request,
+    url_for,
+)
 from flask_babel import format_datetime, gettext
 
 from dougong.i18n import language
 from dougong.routing import go, login_required, reading
 from dougong.security import SESSION_COOKIE
 from dougong.shell import shell
+from dougong.suggestions import hits, in_order, suggestions
 from engine.accounts import logins, passwords, sessions
 from engine.accounts.tokens import digest
 from engine.definitions.model import Entity, text_of
 from engine.lists import Query
 from engine.records import reading as records
-from engine.records.labels import worded
 from engine.records.unit import Unit
 from engine.tables.system import DEPARTMENT, SESSION, USER
 
@@ -29,42 +39,40 @@ FOUND = 8
 @login_required
 def search() -> str:
     """Records of every kind that contain the words, as far as the person may see them."""
-    words = request.args.get("q", "").strip()[:100]
+    words = _words()
     with reading() as unit:
         groups = [
-            group
-            for entity in unit.app.model.entities.values()
-            if words and (group := _group(unit, entity, words))
+            group for entity in in_order(unit) if words and (group := _group(unit, entity, words))
         ]
         return render_template(
             "search.html", shell=shell(unit), title=gettext("Search"), text=words, groups=groups
         )
 
 
+@blueprint.get("/search/suggest")
+@login_required
+def suggest() -> Response:
+    """What the search box offers for the words typed so far."""
+    with reading() as unit:
+        return jsonify(suggestions(unit, _words()))
+
+
+def _words() -> str:
+    return request.args.get("q", "").strip()[:100]
+
+
 def _group(unit: Unit, entity: Entity, words: str) -> dict[str, object] | None:
-    if not unit.access(entity.name).may("read") or unit.app.tables.of(entity.name).search is None:
+    found = hits(unit, entity, words, FOUND)
+    if not found:
         return None
-    columns = tuple(name for name in entity.label_fields if name in entity.fields)
-    query = Query(entity.name, columns=columns, text=words, size=FOUND)
-    page = records.find(unit, query)
-    if not page.rows:
-        return None
-    count = records.count(unit, query)
-    href = url_for("lists.index", entity=entity.name)
+    count = records.count(unit, Query(entity.name, text=words))
     return {
         "title": text_of(entity.plural, language()),
         "icon": entity.icon,
         "href": url_for("lists.index", entity=entity.name, q=words),
         "count": count.number,
         "capped": count.more,
-        "items": [
-            {
-                "title": worded(entity, row, language(), page.names),
-                "href": f"{href}/{row['id']}",
-                "meta": "",
-            }
-            for row in page.rows
-        ],
+        "items": [{"title": hit.label, "href": hit.href, "meta": ""} for hit in found],
     }
 
 

@@ -310,12 +310,13 @@ class _Page:
 
     def warnings(self) -> list[str]:
         """What the rules remark on the record as it is."""
-        return [
+        said = (
             text(problem, language())
             for effect in self.outlook.effects.values()
             for problem in effect.messages
             if problem.severity is Severity.WARNING
-        ]
+        )
+        return list(dict.fromkeys(said))  # one rule may speak at several fields
 
     # --- what points here ----------------------------------------------------------------------
     def related(self) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ Whatever is found to differ in a part is named by that part; nothing that differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as data_field
 from typing import Any, Final, TypeVar
@@ -142,15 +142,29 @@ def _entity(before: Entity, now: Entity, model: Model) -> Iterator[Change]:
     yield from _fields(before, now, about)
     yield from _rules(before.rules, now.rules, about)
     yield from _grants(before.access, now.access, about, model)
-    if _form(before) != _form(now):
+    known = before.fields.keys() & now.fields.keys()
+    if _form(before, known) != _form(now, known):
         yield Change("~", "P212", about)
-    if before.list != now.list:
+    if _list(before, known) != _list(now, known):
         yield Change("~", "P213", about)
 
 
-def _form(entity: Entity) -> list[FormPart]:
-    """The form; a part that is called like the entity only follows its title."""
-    return [replace(part, title={}) if part.title == entity.title else part for part in entity.form]
+def _form(entity: Entity, known: Collection[str]) -> list[FormPart]:
+    """The form without what follows by itself: the place of fields that come or go, and the
+    title of a part that is called like the entity."""
+    found = []
+    for part in entity.form:
+        rows = tuple(tuple(name for name in row if name in known) for row in part.rows)
+        title = {} if part.title == entity.title else part.title
+        found.append(replace(part, title=title, rows=tuple(row for row in rows if row)))
+    return [part for part in found if part.rows]
+
+
+def _list(entity: Entity, known: Collection[str]) -> tuple[object, ...]:
+    """The list without the columns of fields that come or go."""
+    said = entity.list
+    columns = tuple(name for name in said.columns if name in known or name not in entity.fields)
+    return columns, replace(said, columns=())
 
 
 def _fields(before: Entity, now: Entity, about: Mapping[str, Any]) -> Iterator[Change]:

@@ -166,7 +166,8 @@ class _Checker:
         if isinstance(node, Name):
             kind = self._scope.names.get(node.name)
             if kind is None:
-                near = guess(node.name, tuple(self._scope.names))
+                function = FUNCTIONS.get(node.name)  # today without its brackets
+                near = function.form if function else guess(node.name, tuple(self._scope.names))
                 return self._wrong("X020", node, name=node.name, guess=meant(near))
             return kind
         base = self.visit(node.base)
@@ -383,6 +384,10 @@ def _comparison_hint(left: Type, right: Type) -> Mapping[str, str] | str:
         return {"zh-CN": "请写 len(…) == 0", "en": "Write len(…) == 0"}
     if "list" in kinds:
         return {"zh-CN": "请用 in", "en": "Use in"}
+    if kinds == {"number", "text"}:
+        return {"zh-CN": "数字不加引号：写 5，不写 '5'", "en": "A number has no quotes: 5, not '5'"}
+    if kinds == {"bool", "text"}:
+        return {"zh-CN": "true 和 false 不加引号", "en": "true and false have no quotes"}
     if "record" in kinds and "number" in kinds:
         return {"zh-CN": "请比较 .id", "en": "Compare .id"}
     return ""

@@ -304,6 +304,30 @@ class _Reader:
     }
 
 
+# What the functions are called elsewhere.
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "total": "sum",
+    "add": "sum",
+    "average": "avg",
+    "mean": "avg",
+    "length": "len",
+    "size": "len",
+    "minimum": "min",
+    "maximum": "max",
+    "number": "count",
+    "lowercase": "lower",
+    "uppercase": "upper",
+    "strip": "trim",
+    "includes": "contains",
+    "begins_with": "startswith",
+    "ceiling": "ceil",
+    "ifnull": "coalesce",
+    "current_date": "today",
+}
+
+
 def guess(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
     """The known name that was most likely meant, "" when none is near."""
+    if (elsewhere := _ELSEWHERE.get(name.lower(), "")) in known:
+        return elsewhere
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.6)), "")

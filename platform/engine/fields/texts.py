@@ -86,14 +86,27 @@ class TextType(FieldType):
         if size > longest:
             return (self.problem("V005", limit=longest, size=size),)
         if pattern is not None and pattern.search(value) is None:
-            return (self._misshaped(),)
+            return (self._misshaped(pattern),)
         return self.own_problems(value)
 
-    def _misshaped(self) -> Problem:
-        """Told in the author's own words, the field's description, where there is one: nobody
-        should have to read a regular expression."""
-        help = self.field.help
-        return self.problem("V006", pattern="" if help else self.limits["pattern"], help=help)
+    def _misshaped(self, pattern: Any) -> Problem:
+        """Told in the author's own words, the field's description and an example, where there are
+        any: nobody should have to read a regular expression."""
+        help = {language: words.rstrip("。. ") for language, words in self.field.help.items()}
+        example = self._example(pattern)
+        shown = "" if help or example else self.limits["pattern"]
+        return self.problem("V006", pattern=shown, help=help, example=example)
+
+    def _example(self, pattern: Any) -> Mapping[str, str] | str:
+        """A value that would do: of `examples`, else the placeholder unless that only describes."""
+        for one in self.limits.get("examples", ()):
+            if isinstance(one, str) and pattern.search(one):
+                return one
+        return {
+            language: words
+            for language, words in self.field.placeholder.items()
+            if pattern.search(words)
+        }
 
     def own_problems(self, value: str) -> Sequence[Problem]:
         """What the type's own form objects to."""

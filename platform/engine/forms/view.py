@@ -199,7 +199,12 @@ class _Artist:
     @property
     def bad_fields(self) -> frozenset[str]:
         """The fields with errors, those inside their rows included."""
-        return frozenset(found.field for found in self.problems if found.severity is Severity.ERROR)
+        return frozenset(
+            name
+            for found in self.problems
+            if found.severity is Severity.ERROR
+            for name in found.fields
+        )
 
     def tab(self, tab: Tab, closed: Collection[str]) -> TabView:
         """A sheet with its items."""
@@ -416,7 +421,7 @@ class _Artist:
             problem
             for problem in self.problems
             if problem.severity is severity
-            and (problem.pointer == pointer or self.member(problem.pointer, pointer))
+            and (pointer in problem.pointers or self.member(problem.pointer, pointer))
         ]
         return tuple(dict.fromkeys(text(problem, self.language) for problem in exact))
 

@@ -18,7 +18,8 @@ class Severity(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What is wrong (`code`, `params`) and where: `file` and `line` for definitions, `pointer`
-    (a JSON pointer such as ``/contacts/0/email``) for definitions and records alike.
+    (a JSON pointer such as ``/contacts/0/email``) for definitions and records alike; `also` are
+    further places where the same would mend it.
 
     The wording lives in the catalogues, except `message`: an author's own words (a rule's
     ``message``) as language -> text, which win over the catalogue.
@@ -31,12 +32,28 @@ class Problem:
     file: str = ""
     line: int | None = None
     message: Mapping[str, str] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
 
     @property
     def field(self) -> str:
         """The field the pointer leads into ("" for the record as a whole)."""
-        return self.pointer.split("/", 2)[1] if self.pointer.startswith("/") else ""
+        return _field(self.pointer)
+
+    @property
+    def pointers(self) -> tuple[str, ...]:
+        """All places to mark; the first is `pointer`."""
+        return (self.pointer, *self.also)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that the pointers lead into."""
+        return tuple(_field(one) for one in self.pointers)
 
     def under(self, prefix: str) -> Problem:
         """The same problem seen from one level further out."""
-        return replace(self, pointer=prefix + self.pointer)
+        also = tuple(prefix + one for one in self.also)
+        return replace(self, pointer=prefix + self.pointer, also=also)
+
+
+def _field(pointer: str) -> str:
+    return pointer.split("/", 2)[1] if pointer.startswith("/") else ""

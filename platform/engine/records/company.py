@@ -94,13 +94,21 @@ class Company:
                 yield Unit(app, connection, actor, moment, source, self.files, write)
                 # who had to wait for a publish wrote with formulas that hold no longer
                 if write and self.database.kind != "sqlite":
-                    _still(app, _latest(connection, self.database))
+                    self._still(connection, app)
         except StorageBusy as busy:
             raise Busy from busy
         except Exception as error:
             if _stale(error):
                 self.forget()  # the next unit reads the version again
             raise
+
+    def _still(self, connection: sa.Connection, app: Application) -> None:
+        try:
+            version = _latest(connection, self.database)
+        except psycopg.errors.InFailedSqlTransaction:
+            return  # nothing of it will be kept
+        if version != app.version:
+            raise Busy
 
     def application(self, connection: sa.Connection, version: int | None = None) -> Application:
         """The version in force, seen through `connection` unless it is told; compiled when it is
@@ -155,11 +163,6 @@ def _latest(connection: sa.Connection, database: Database) -> int | None:
     finally:
         cursor.close()
     return found
-
-
-def _still(app: Application, version: int | None) -> None:
-    if version != app.version:
-        raise Busy
 
 
 def _stale(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ A rule that cannot be evaluated stops the save: failing closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from engine.expressions.errors import ExpressionError
 from engine.expressions.evaluate import compile as compile_expression
 from engine.expressions.parse import parse
 from engine.expressions.scope import Scope, scope_of
-from engine.expressions.tree import Logic, Name, Node, walk
+from engine.expressions.tree import Compare, Literal, Logic, Name, Node, walk
 from engine.expressions.values import Env
 from engine.fields import BadValue, FieldType
 from engine.problems import Problem, Severity
@@ -50,7 +50,7 @@ class _Compiled:
     when: Evaluate | None
     check: Evaluate | None
     set: Mapping[str, Evaluate]
-    place: str  # the field an assert is shown at, "" for the whole record
+    places: tuple[str, ...]  # the fields an assert is shown at, () for the whole record
 
     def applies(self, env: Env) -> bool:
         return self.when is None or self.when(env) is True
@@ -59,6 +59,11 @@ class _Compiled:
         severity = Severity.WARNING if self.rule.level == "warn" else Severity.ERROR
         found = {"rule": self.rule.id, **params}
         return Problem(code, found, pointer, severity, message=self.rule.message)
+
+    def unmet(self) -> Problem:
+        """The assert does not hold."""
+        first, also = next(iter(self.places), ""), self.places[1:]
+        return replace(self.problem("V090", first), also=also)
 
     def broken(self) -> Problem:
         return Problem("V094", {"rule": self.rule.id})
@@ -138,7 +143,7 @@ class Rules:
                 if not compiled.applies(inner):
                     continue
                 if compiled.check is not None and compiled.check(inner) is not True:
-                    found.append(compiled.problem("V090", compiled.place))
+                    found.append(compiled.unmet())
                 found += self._require(compiled, record)
                 found += self._readonly(compiled, record, old)
                 found += self._options(compiled, record)
@@ -155,7 +160,7 @@ class Rules:
                 continue
             try:
                 if compiled.applies(inner) and compiled.check(inner) is not True:
-                    found.append(compiled.problem("V090", compiled.place))
+                    found.append(compiled.unmet())
             except ExpressionError:
                 found.append(compiled.broken())
         return found
@@ -211,7 +216,8 @@ class Rules:
                 continue  # `problems` below reports it
             self._form(compiled, env.names.get("old") is not None, found, note)
         for problem in [*problems, *self.problems(settled, env)]:
-            note(problem.field, messages=(*found.get(problem.field, Effect()).messages, problem))
+            for name in problem.fields:
+                note(name, messages=(*found.get(name, Effect()).messages, problem))
         return found
 
     def _form(
@@ -249,15 +255,34 @@ def _compile(rule: Rule, scope: Scope, types: Mapping[str, FieldType]) -> _Compi
         return compile_expression(parse(source), scope) if source else None
 
     setters = {name: compile_expression(parse(s), scope) for name, s in rule.set.items()}
-    place = _place(parse(rule.check), types) if rule.check else ""
-    return _Compiled(rule, ready(rule.when), ready(rule.check), setters, place)
+    places = _places(parse(rule.check), types) if rule.check else ()
+    return _Compiled(rule, ready(rule.when), ready(rule.check), setters, places)
 
 
-def _place(node: Node, types: Mapping[str, FieldType]) -> str:
+def _places(node: Node, types: Mapping[str, FieldType]) -> tuple[str, ...]:
     """Where an assert is shown. "A or B" reads "unless A, B", so the first field of its last part
-    that people can write."""
-    while isinstance(node, Logic) and node.op == "or":
-        node = node.parts[-1]
-    names: Sequence[str] = [part.name for part in walk(node) if isinstance(part, Name)]
+    that people can write; "name A or B", which asks the same of several, is shown at all of them.
+    """
+    parts: tuple[Node, ...] = (node,)
+    while isinstance(parts[-1], Logic) and parts[-1].op == "or":
+        parts = (*parts[:-1], *parts[-1].parts)
+    asked = [_emptiness(part) for part in parts]
+    if asked[-1] is not None:
+        names = [one[0] for one in asked if one is not None and one[1] == asked[-1][1]]
+    else:
+        names = [part.name for part in walk(parts[-1]) if isinstance(part, Name)]
     own = (n for n in names if n in types and not types[n].field.read_only)
-    return next((f"/{name}" for name in own), "")
+    found = tuple(dict.fromkeys(f"/{name}" for name in own))
+    return found if asked[-1] is not None else found[:1]
+
+
+def _emptiness(node: Node) -> tuple[str, str] | None:
+    """The name and the operator of a part that only asks whether a field is empty."""
+    match node:
+        case Compare(op=("==" | "!=") as op, left=Name(name=name), right=Literal(value=value)):
+            pass
+        case Compare(op=("==" | "!=") as op, left=Literal(value=value), right=Name(name=name)):
+            pass
+        case _:
+            return None
+    return (name, op) if value is None or value == "" else None

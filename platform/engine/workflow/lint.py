@@ -266,7 +266,8 @@ class _Linter:
             return
         values = {option.value for option in found.options}
         if missing := [one for one in self.chart.reportable() if one not in values]:
-            yield self._problem("W013", "/stateField", field=name, states=missing)
+            said = {"field": name, "states": missing, "file": self.entity.file}
+            yield self._problem("W013", "/stateField", **said)
 
     def _names(self) -> Iterator[Problem]:
         if self.entity is None:

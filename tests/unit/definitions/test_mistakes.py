@@ -249,7 +249,7 @@ def test_remedies_fit_the_mistake() -> None:
     assert first(field(type="text"))[1] == 'Write "type": "string".'
     assert first({PACK: {"currency": "yuan"}})[1] == "Wanted: three capital letters such as CNY"
     assert first({PACK: {"currency": "yuan"}}, "zh-CN")[1] == "应为：三个大写字母，例如 CNY"
-    assert first({COMMON: '{\n"$defs": {},\n}'})[0] == "One comma too many: line 2, column 11"
+    assert first({COMMON: '{\n"$defs": {},\n}'})[0] == "One comma too many: line 2, column 12"
     assert "Close every bracket" in first(field(type="string", pattern="[A-Z"))[1]
     assert "Look-around" in first(field(type="string", pattern="(?=a)"))[1]
 
