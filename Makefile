@@ -45,6 +45,7 @@ system: ## PostgreSQL, Chromium and a Chinese font from Debian's packages
 	@./scripts/system-packages
 
 $(VENV)/.installed: pyproject.toml hatch_build.py frontend/package-lock.json
+	@echo "Installing into $(VENV): about a minute the first time"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e '.[dev]'

@@ -25,7 +25,7 @@ def init_languages(app: Flask) -> None:
     app.jinja_env.globals["_"] = say
 
 
-def say(text: str, **values: object) -> Markup:
+def say(text: str, /, **values: object) -> Markup:
     """A sentence of a template in the reader's language; values are escaped."""
     said = _said(language(), text)
     return said % values if values or "%" in said else said

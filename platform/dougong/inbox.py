@@ -92,6 +92,8 @@ def inbox_item(unit: Unit, item: InboxItem) -> Line:
 def _since(now: datetime, moment: datetime | None, *, waiting: bool) -> str:
     if moment is None:
         return ""
+    if waiting and (now - moment).total_seconds() < 60:
+        return gettext("just arrived")
     if waiting:
         return gettext("waiting for %(time)s", time=lasting(moment, now, language()))
     return ago(moment, now, language())

@@ -7,12 +7,13 @@ statement, in the transaction that serves the rest of the page.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from flask import Flask, Response, abort, g, redirect, request, url_for
 
@@ -21,10 +22,12 @@ from dougong.installation import Installation
 from dougong.security import SAFE_METHODS, SESSION_COOKIE
 from engine.accounts.sessions import touch_session
 from engine.records.company import Company
+from engine.records.failures import Busy
 from engine.records.unit import Actor, Unit
 from engine.records.visits import visit_of
 
 F = TypeVar("F", bound=Callable[..., Any])
+PATIENCE: Final = 2  # more tries of a write that found the database busy
 
 
 def init_companies(app: Flask, installation: Installation) -> None:
@@ -111,6 +114,22 @@ def writing(source: str = "page") -> Iterator[Unit]:
     _release()
     with company.unit(g.actor, write=True, source=source) as unit:
         yield unit
+
+
+def patient(view: F) -> F:
+    """Run a view once more when the database was too busy, or a publish came between: whatever it
+    had begun was undone, so nothing can happen twice."""
+
+    @wraps(view)
+    def tried(*args: Any, **values: Any) -> Any:
+        for _ in range(PATIENCE):
+            try:
+                return view(*args, **values)
+            except Busy:
+                time.sleep(0.02)
+        return view(*args, **values)
+
+    return tried  # type: ignore[return-value]
 
 
 def safe_next(target: str | None) -> str:

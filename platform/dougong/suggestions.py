@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Any
@@ -16,13 +16,14 @@ from dougong.shell import Entry, shell
 from engine.definitions.model import Entity, MenuItem, text_of
 from engine.lists import Query
 from engine.records.labels import worded
-from engine.records.reading import find
+from engine.records.reading import Record, find
 from engine.records.unit import Unit
 
 MOST = 8
 EACH = 3  # of one kind while others are found too
 PLACES = 4
 BUDGET = 0.06  # seconds, after which what has been found must do
+AROUND = 6  # letters before the words in a note
 ENOUGH = 2  # letters; one is enough of scripts whose signs are words
 FIRST_SIGN = "⺀"
 
@@ -34,6 +35,7 @@ class Hit:
     label: str
     href: str
     icon: str
+    note: str = ""  # where the words are when the label does not have them
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,12 @@ def suggestions(unit: Unit, words: str) -> dict[str, Any]:
     """The answer to the box: groups of lines, the full page, and a sentence when there are none."""
     groups: list[Hits] = []
     if long_enough(words):
-        groups = [*_shared(_records(unit, words)), *_places(unit, words)]
+        places = _places(unit, words)
+        groups = [*_shared(_records(unit, words)), *places]
+        if any(
+            _folded(hit.label).startswith(_folded(words)) for one in places for hit in one.items
+        ):
+            groups = [*places, *groups[: -len(places)]]  # who types its name wants the place
     empty = gettext("Nothing found for “%(text)s”", text=words)
     return {
         "groups": [asdict(group) for group in groups],
@@ -68,15 +75,37 @@ def long_enough(words: str) -> bool:
 
 def hits(unit: Unit, entity: Entity, words: str, most: int) -> tuple[Hit, ...]:
     """The first records of a kind that contain the words, as far as the person may see them."""
-    if not unit.access(entity.name).may("read") or unit.app.tables.of(entity.name).search is None:
+    searched = unit.app.tables.of(entity.name).search
+    if searched is None or not unit.access(entity.name).may("read"):
         return ()
-    columns = tuple(name for name in entity.label_fields if name in entity.fields)
-    page = find(unit, Query(entity.name, columns=columns, text=words, size=most))
+    columns = dict.fromkeys(name for name in entity.label_fields if name in entity.fields)
+    columns.update(dict.fromkeys(searched.fields))
+    page = find(unit, Query(entity.name, columns=tuple(columns), text=words, size=most))
     at = url_for("lists.index", entity=entity.name)
-    return tuple(
-        Hit(worded(entity, row, language(), page.names), f"{at}/{row['id']}", entity.icon)
-        for row in page.rows
-    )
+    found = []
+    for row in page.rows:
+        label = worded(entity, row, language(), page.names)
+        note = "" if _has(label, words) else _where(entity, row, searched.fields, words)
+        found.append(Hit(label, f"{at}/{row['id']}", entity.icon, note))
+    return tuple(sorted(found, key=lambda hit: bool(hit.note)))
+
+
+def _where(entity: Entity, row: Record, fields: Iterable[str], words: str) -> str:
+    """The field with the words, and what stands around them."""
+    for name in fields:
+        value = row.get(name)
+        if isinstance(value, str) and _has(value, words):
+            text = " ".join(value.split())
+            start = max(0, _folded(text).find(_folded(words).split()[0]) - AROUND)
+            part = text[start : start + 5 * AROUND]
+            before, after = "…" if start else "", "…" if len(text) > start + len(part) else ""
+            return f"{text_of(entity.fields[name].title, language())}: {before}{part}{after}"
+    return ""
+
+
+def _has(text: str, words: str) -> bool:
+    folded = _folded(text)
+    return any(word in folded for word in _folded(words).split())
 
 
 def in_order(unit: Unit) -> list[Entity]:

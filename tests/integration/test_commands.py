@@ -115,7 +115,7 @@ def test_create_on_postgresql(postgres_url: str, packs: Path, tmp_path: Path) ->
 
 def test_plan_shows_and_publish_does(data: Path, packs: Path) -> None:
     where = ["--data", data, "--packs", packs]
-    assert dougong("plan", "small", *where).out == "–\n"
+    assert dougong("plan", "small", *where).out == "Nothing would change.\n"
     edit(packs, mood=records_world.text("Mood"))
     planned = dougong("plan", "small", *where)
     assert planned.code == 0
@@ -129,7 +129,7 @@ def test_plan_shows_and_publish_does(data: Path, packs: Path) -> None:
     assert done.code == 0
     assert done.out.splitlines()[0] == lines[0]
     assert re.search(r"^small: Small · \w{12}$", done.out, re.M)
-    assert dougong("plan", "small", *where).out == "–\n"
+    assert dougong("plan", "small", *where).out == "Nothing would change.\n"
 
     edit(packs, mood=None)
     assert dougong("plan", "small", *where).out.startswith("-")

@@ -47,6 +47,19 @@ def test_nothing(world: World) -> None:
     assert plan(world) == ([], [])
 
 
+def test_what_nobody_notices_is_told_too(world: World) -> None:
+    told = ["~ The files differ, but in nothing that people or records notice."]
+    assert plan(world, customer={**CUSTOMER, "$comment": "reworded"}) == (told, [])
+
+
+def test_a_new_field_is_told_once(world: World) -> None:
+    told = ["+ Customer: field “Size” is new."]
+    assert plan(world, customer=customer(size={"type": ["string", "null"], "title": "Size"})) == (
+        told,
+        [],
+    )
+
+
 def test_access_alone_is_told(world: World) -> None:
     changed = copy.deepcopy(CUSTOMER)
     changed["x-access"]["auditor"] = {"read": True, "export": True}

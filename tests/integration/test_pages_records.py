@@ -313,6 +313,7 @@ def test_a_contract_goes_through_its_approval(site: Site, contract: int) -> None
     assert 'value="submit"' in page
     sent = author.post(f"/e/contract/{contract}/fire", {"event": "submit", "version": "1"})
     assert sent.status_code == 303
+    assert "刚刚到达" in manager.get("/approvals").text
     page = manager.get(f"/e/contract/{contract}").text
     assert re.search(r'action="/acme/approvals/\d+"', page)
     assert "销售经理审批" in page

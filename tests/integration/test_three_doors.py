@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from tests.companies import Served, digest, filled, summary
+from werkzeug.test import TestResponse
 
 from engine.problems import text
 from engine.records import writing
@@ -117,6 +118,15 @@ BAD = {
         {"name": "Northern Works", "abc": "C", "credit_limit": "6000000"},
         [("V090", "/credit_limit")],
     ),
+    "a rule that one of two fields would meet": Bad(
+        "hotel", "complaint",
+        {
+            "title": "Noise", "content": "Noise all night", "channel": "phone", "kind": "service",
+            "severity": "medium", "received_at": "2026-01-02T10:00:00Z",
+            "promised_reply_at": "2026-01-02T11:00:00Z", "promise_told": "true",
+        },
+        [("V090", "/guest")],
+    ),
     "a rule over rows": Bad(
         "school", "student", {"name": "Xiao Ming", "birth_date": "2020-05-01"},
         [("V090", "/guardians")],
@@ -184,6 +194,10 @@ def by_engine(world: Served, bad: Bad, values: Mapping[str, Any]) -> Invalid:
     return caught.value
 
 
+def page_of(answer: TestResponse) -> str:
+    return answer.get_data(as_text=True)
+
+
 @pytest.mark.parametrize("story", BAD)
 def test_all_doors_refuse_alike(world: Served, known: dict[str, int], story: str) -> None:
     bad = BAD[story]
@@ -200,14 +214,20 @@ def test_all_doors_refuse_alike(world: Served, known: dict[str, int], story: str
     told = answer.json["problems"]
     assert sorted((one["code"], one["pointer"]) for one in told) == sorted(bad.why)
     assert all(one["text"] for one in told)
+    also = {place for one in refusal.problems for place in one.also}
+    assert {place for one in told for place in one["also"]} == also
 
     shown = visitor.form(f"/e/{bad.entity}/new", filled(page, values))
     assert shown.status_code == 422
-    listed = summary(shown.get_data(as_text=True))
+    listed = summary(page_of(shown))
     assert {pointer for pointer, _ in listed} == {pointer for _, pointer in bad.why}
     sentences = {(one.pointer, text(one, "en")) for one in refusal.problems}
     for pointer, sentence in listed:  # the page puts the field's label before a rule's own words
         assert any(pointer == where and sentence.endswith(said) for where, said in sentences)
+
+    bad_field = r'class="field [^"]*\bbad\b[^"]*" data-field="([^"]*)"'
+    marked = set(re.findall(bad_field, page_of(shown)))
+    assert {place.split("/")[1] for place in also} <= marked
 
     assert digest(world.company(bad.company)) == before
 

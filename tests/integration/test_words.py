@@ -58,13 +58,3 @@ def test_logins_that_were_meant(world: World) -> None:
     with world.company.database.read() as connection:
         assert close_logins(connection, "alise") == ["alice"]
         assert close_logins(connection, "nobody at all") == []
-
-
-def test_a_field_type_in_the_place_of_type() -> None:
-    changed = {
-        **CUSTOMER,
-        "properties": {**CUSTOMER["properties"], "fee": {"type": "money", "title": "Fee"}},
-    }
-    _, problems = check_sources(sources(customer=changed), "small")
-    found = next(one for one in problems if one.code == "D023")
-    assert 'written beside it: "x-type": "money"' in hint(found, "en")

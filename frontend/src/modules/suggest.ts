@@ -6,6 +6,7 @@ export interface Hit {
   label: string;
   href: string;
   icon: string;
+  note?: string;
 }
 
 /** What the server offers; `empty` is a sentence when there is nothing. */
@@ -45,6 +46,7 @@ export function suggest(form: HTMLElement): void {
     const label = make("span", { class: "suggest-label" }, ...marked(hit.label, text));
     const link = make("a", { class: `suggest-line ${kind}`, href: hit.href, tabindex: "-1" });
     link.append(icon(hit.icon || "file"), label);
+    if (hit.note) link.append(make("small", {}, ...marked(hit.note, text)));
     link.addEventListener("mousedown", (event) => event.preventDefault()); // focus stays in the box
     return list.add(link, () => link.click());
   };

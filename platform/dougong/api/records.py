@@ -15,7 +15,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, g, request, url_for
 
 from dougong.api.body import answer, json_body
-from dougong.routing import reading, writing
+from dougong.routing import patient, reading, writing
 from engine.definitions.model import Entity
 from engine.fields import FieldType, bind
 from engine.lists import encode_cursor, parse_query
@@ -38,7 +38,7 @@ def authenticated(view: Callable[..., Response]) -> Callable[..., Response]:
     def guarded(*args: Any, **values: Any) -> Response:
         if g.get("actor") is None:
             abort(401)
-        return view(*args, **values)
+        return patient(view)(*args, **values)
 
     return guarded
 

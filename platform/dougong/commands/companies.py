@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -19,6 +20,8 @@ from engine.records.publish import plan_publish
 from engine.records.publish import publish as publish_sources
 from engine.records.unit import SYSTEM
 from engine.storage import StorageError
+
+_NOTHING: Final = {"zh-CN": "没有变化。", "en": "Nothing would change."}
 
 
 def load_pack(pack: str, packs: tuple[Path, ...]) -> Sources:
@@ -84,7 +87,8 @@ def plan(installation: Installation, key: str, packs: tuple[Path, ...]) -> None:
     company = company_of(installation, key)
     sources = load_pack(_pack_of(installation, key), packs)
     found = plan_publish(company, sources, _pack_of(installation, key))
-    for sentence in found.sentences(command_language()) or ["–"]:
+    nothing = [] if found.problems else [text_of(_NOTHING, command_language())]
+    for sentence in found.sentences(command_language()) or nothing:
         click.echo(sentence)
     print_problems(found.problems)
     sys.exit(1 if any(p.severity is Severity.ERROR for p in found.problems) else 0)

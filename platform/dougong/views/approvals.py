@@ -9,7 +9,7 @@ from flask_babel import gettext
 
 from dougong.i18n import language
 from dougong.inbox import inbox_item
-from dougong.routing import go, login_required, reading, safe_next, writing
+from dougong.routing import go, login_required, patient, reading, safe_next, writing
 from dougong.shell import shell
 from engine.problems import text
 from engine.records import flows
@@ -69,6 +69,7 @@ def index() -> str:
 
 @blueprint.post("/<int:task>")
 @login_required
+@patient
 def decide(task: int) -> Response:
     """Approve, reject or take up a task; a refusal is told on the page one came from."""
     command = request.form.get("decision", "")

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, abort, flash, render_template, request, u
 from flask_babel import gettext
 
 from dougong.i18n import language
-from dougong.routing import go, login_required, reading, writing
+from dougong.routing import go, login_required, patient, reading, writing
 from dougong.shell import shell
 from dougong.views.listing import (
     Display,
@@ -228,6 +228,7 @@ def moves(entity: str, id: int) -> str:
 
 @blueprint.post("/move")
 @login_required
+@patient
 def move(entity: str, id: int) -> Response:
     """Put the card into another column, if that is allowed; else it stays and is told why."""
     form = request.form

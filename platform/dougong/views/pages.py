@@ -72,7 +72,7 @@ def _group(unit: Unit, entity: Entity, words: str) -> dict[str, object] | None:
         "href": url_for("lists.index", entity=entity.name, q=words),
         "count": count.number,
         "capped": count.more,
-        "items": [{"title": hit.label, "href": hit.href, "meta": ""} for hit in found],
+        "items": [{"title": hit.label, "href": hit.href, "meta": hit.note} for hit in found],
     }
 
 

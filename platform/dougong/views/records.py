@@ -15,7 +15,7 @@ from flask_babel import gettext
 from dougong import present
 from dougong.i18n import language
 from dougong.present import Happening, Reader
-from dougong.routing import go, login_required, reading, writing
+from dougong.routing import go, login_required, patient, reading, writing
 from dougong.sheets import closed_parts
 from dougong.shell import shell
 from engine.access import Action, Level
@@ -65,6 +65,7 @@ def show(entity: str, id: int) -> str:
 
 @blueprint.post("/fire")
 @login_required
+@patient
 def fire(entity: str, id: int) -> Response:
     """Send an event to the record's workflow."""
     form = request.form
@@ -81,6 +82,7 @@ def fire(entity: str, id: int) -> Response:
 
 @blueprint.post("/comment")
 @login_required
+@patient
 def comment(entity: str, id: int) -> Response:
     """Say something about the record."""
     try:
@@ -93,6 +95,7 @@ def comment(entity: str, id: int) -> Response:
 
 @blueprint.post("/delete")
 @login_required
+@patient
 def delete(entity: str, id: int) -> Response:
     """Put the record into the recycle bin."""
     try:
@@ -107,6 +110,7 @@ def delete(entity: str, id: int) -> Response:
 
 @blueprint.post("/restore")
 @login_required
+@patient
 def restore(entity: str, id: int) -> Response:
     """Take the record out of the recycle bin."""
     try:
@@ -120,6 +124,7 @@ def restore(entity: str, id: int) -> Response:
 
 @blueprint.post("/star")
 @login_required
+@patient
 def star(entity: str, id: int) -> Response:
     """Keep the record at hand, or no longer."""
     with writing() as unit:

@@ -46,7 +46,7 @@ class Change:
 
 def changes(old: Model, new: Model) -> list[Change]:
     """Everything that differs but tables; of what is new as a whole, only that it is."""
-    found = [
+    return [
         *_company(old, new),
         *_roles(old, new),
         *(
@@ -57,9 +57,10 @@ def changes(old: Model, new: Model) -> list[Change]:
         *_workflows(old, new),
         *_faces(old, new),
     ]
-    if not found and old.hash != new.hash:
-        found.append(Change("~", "P200"))
-    return found
+
+
+REWORDED: Final = Change("~", "P200")
+"""The files differ, but nothing of what they mean."""
 
 
 def _pairs(
@@ -163,8 +164,9 @@ def _form(entity: Entity, known: Collection[str]) -> list[FormPart]:
 def _list(entity: Entity, known: Collection[str]) -> tuple[object, ...]:
     """The list without the columns of fields that come or go."""
     said = entity.list
-    columns = tuple(name for name in said.columns if name in known or name not in entity.fields)
-    return columns, replace(said, columns=())
+    parts = (said.columns, said.filters, said.calendar)
+    kept = [[one for one in part if one in known or one not in entity.fields] for part in parts]
+    return *kept, said.sort, said.board
 
 
 def _fields(before: Entity, now: Entity, about: Mapping[str, Any]) -> Iterator[Change]:

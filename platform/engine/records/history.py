@@ -182,9 +182,7 @@ def values_at(unit: Unit, entity: str, id: int, version: int) -> dict[str, Any]:
     definition = unit.app.model.entities[entity]
     statement = (
         sa.select(_TABLE.c.changes)
-        .where(
-            _TABLE.c.entity == entity, _TABLE.c.record_id == id, _TABLE.c.version > version
-        )
+        .where(_TABLE.c.entity == entity, _TABLE.c.record_id == id, _TABLE.c.version > version)
         .order_by(_TABLE.c.id.desc())
     )
     found: dict[str, Any] = {}

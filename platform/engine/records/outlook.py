@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from engine.definitions.changes import Change, changes
+from engine.definitions.changes import REWORDED, Change, changes
 from engine.definitions.model import MISSING, Field, Model
 from engine.fields import BadValue, bind
 from engine.problems import Problem, Severity
@@ -57,6 +57,8 @@ def look_ahead(app: Application | None, connection: sa.Connection | None, new: M
     steps = plan(app.layout, app.model, new, bind)
     found = [*changes(app.model, new), *_cases(app, connection, new)]
     found += _recomputed(app, connection, new)
+    if not found and not steps.operations and app.model.hash != new.hash:
+        found.append(REWORDED)
     return Outlook(steps, tuple(found), tuple(_warnings(app, connection, new)))
 
 

@@ -285,4 +285,4 @@ def _emptiness(node: Node) -> tuple[str, str] | None:
             pass
         case _:
             return None
-    return (name, op) if value is None or value == "" else None
+    return (name, op) if value is None else None

@@ -266,8 +266,8 @@ class _Linter:
             return
         values = {option.value for option in found.options}
         if missing := [one for one in self.chart.reportable() if one not in values]:
-            said = {"field": name, "states": missing, "file": self.entity.file}
-            yield self._problem("W013", "/stateField", **said)
+            file = self.entity.file
+            yield self._problem("W013", "/stateField", field=name, states=missing, file=file)
 
     def _names(self) -> Iterator[Problem]:
         if self.entity is None:

@@ -131,6 +131,18 @@ def test_mistakes_all_at_once(source: str, wanted: list[tuple[str, int]], scope:
     assert found(source, scope) == wanted
 
 
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        ("due < today", 'Did you mean "today()"?'),
+        ("limit > '5'", "A number has no quotes: 5, not '5'"),
+        ("true == 'true'", "true and false have no quotes"),
+    ],
+)
+def test_remedies(source: str, remedy: str, scope: Scope) -> None:
+    assert hint(check(parse(source), scope)[1][0], "en") == remedy
+
+
 def test_what_the_place_needs(scope: Scope) -> None:
     assert found("limit", scope, BOOL) == [("X026", 1)]
     assert not found("limit > 1", scope, BOOL)

@@ -104,6 +104,16 @@ def test_did_you_mean_for_functions() -> None:
     assert refused.value.problem.params["guess"]["en"] == 'Did you mean "today"?'
 
 
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [("total(items.amount)", "sum"), ("average(a.b)", "avg"), ("Length(a)", "len")],
+)
+def test_words_of_other_languages_lead_to_ours(source: str, wanted: str) -> None:
+    with pytest.raises(ExpressionError) as refused:
+        parse(source)
+    assert refused.value.problem.params["guess"]["en"] == f'Did you mean "{wanted}"?'
+
+
 def test_wrong_number_of_arguments_shows_the_form() -> None:
     with pytest.raises(ExpressionError) as refused:
         parse("days_between(due)")

@@ -76,7 +76,8 @@ def test_a_moment_is_shown_and_exported_on_the_readers_clock() -> None:
 
 
 def test_every_type_is_there_and_answers_for_nothing() -> None:
-    assert len(TYPES) == 36
+    own = [kind for kind in TYPES.values() if kind.__module__.startswith("engine.")]
+    assert len(own) == 36
     for kind in one_of_each().values():
         empty = kind.parse(None)
         assert empty == ([] if kind.many else None)

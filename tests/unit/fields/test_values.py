@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.fields.making import CONTACTS, LEVELS, bound
 
 from engine.fields import BadValue, bind
-from engine.problems import text
+from engine.problems import hint, text
 
 D = Decimal
 NOON = datetime(2026, 1, 2, 4, 30, tzinfo=UTC)
@@ -221,6 +221,22 @@ def test_text_parsing_never_fails_otherwise(raw: str) -> None:
         if value not in (None, []):
             kind.problems(value)
             assert kind.parse(kind.to_json(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("more", "example"),
+    [
+        ({"placeholder": {"en": "WTU2938"}}, "; for example WTU2938"),
+        ({"placeholder": {"en": "Capital letters"}}, ""),
+        ({"schema": {"examples": ["wtu", "ABC"]}, "placeholder": {"en": "X"}}, "; for example ABC"),
+        ({"help": {"en": "capital letters. "}}, ": capital letters"),
+    ],
+)
+def test_a_failing_pattern_says_what_is_wanted(more: dict[str, Any], example: str) -> None:
+    schema = {"pattern": "^[A-Z0-9]+$", **more.pop("schema", {})}
+    (problem,) = bound("text", schema, **more).problems("wtu 1")
+    assert text(problem, "en") == f"“F” does not have the required form{example}."
+    assert ("[A-Z0-9]" in hint(problem, "en")) == (example == "")
 
 
 def test_expression_results_are_rounded_commercially() -> None:

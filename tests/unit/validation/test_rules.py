@@ -34,6 +34,30 @@ def test_an_assert_is_shown_at_its_field_in_the_authors_words() -> None:
     assert not checked.good
 
 
+def places(check: str) -> tuple[str, ...]:
+    (problem,) = validator(Rule("a", check=check)).check(record(), env()).problems
+    return problem.pointers
+
+
+def test_what_several_fields_would_mend_is_shown_at_all_of_them() -> None:
+    assert places("owner is not null or next_visit != null") == ("/owner", "/next_visit")
+    assert places("null != owner or (name is null or lost_reason is not null)") == (
+        "/owner",
+        "/lost_reason",
+    )
+    assert places("region is null or name == null") == ("/region", "/name")
+    found = validator(Rule("a", check="owner is not null or stars is not null"))
+    effects = found.effects(record(), env())
+    assert effects["owner"].messages == effects["stars"].messages != ()
+
+
+def test_what_only_says_when_is_not_blamed() -> None:
+    assert places("kind == 'person' or owner is not null") == ("/owner",)
+    assert places("credit_limit is null or stars is not null") == ("/stars",)
+    assert places("credit_limit is null or name is null or credit_limit < 3") == ("/credit_limit",)
+    assert places("owed is not null and 1 > 2") == ("",)
+
+
 def test_a_warning_does_not_block() -> None:
     checked = ONE.check(record(next_visit=date(2026, 1, 1)), env())
     assert [p.severity for p in checked.problems] == [Severity.WARNING]

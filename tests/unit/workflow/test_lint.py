@@ -211,6 +211,7 @@ def test_missing_options() -> None:
     model = model_for(document, *CONTRACT, lacking="legal")
     (problem,) = [one for one in check_chart(workflow(document), model) if one.code == "W013"]
     assert problem.params["states"] == ["legal"]
+    assert "“approval_state”" in hint(problem, "en")
 
 
 def test_relations_back_and_the_names_of_a_flow_are_known() -> None:
