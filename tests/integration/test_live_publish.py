@@ -28,7 +28,7 @@ TEA = "favourite_tea"
 
 def readme_field() -> dict[str, Any]:
     """The field of README.md, as it is written there."""
-    found = re.search(r'^ *("favourite_tea": \{.*\})$', (ROOT / "README.md").read_text(), re.M)
+    found = re.search(r'^ *("favourite_tea": \{.*\}),?$', (ROOT / "README.md").read_text(), re.M)
     assert found is not None
     field: dict[str, Any] = json.loads("{" + found[1] + "}")[TEA]
     return field
