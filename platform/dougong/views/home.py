@@ -16,7 +16,7 @@ from dougong.shell import shell
 from engine.definitions.model import Card, text_of
 from engine.fields import Names, bind
 from engine.lists import Query, parse_query
-from engine.records.flows import my_tasks
+from engine.records.flows import count_tasks, my_tasks
 from engine.records.history import Recent, recent
 from engine.records.labels import label_of
 from engine.records.reading import count, read, total
@@ -62,15 +62,15 @@ def companies() -> str | Response:
 def index() -> str:
     """To-dos, numbers and what was open lately."""
     with reading() as unit:
-        tasks = my_tasks(unit, size=TODOS + 1)
+        tasks = my_tasks(unit, size=TODOS)
         figures = filter(None, (_figure(unit, card) for card in unit.app.model.cards))
         return render_template(
             "home.html",
             shell=shell(unit),
             title=gettext("Home"),
             greeting=gettext("Hello, %(name)s", name=unit.actor.name),
-            todos=[inbox_item(unit, task) for task in tasks[:TODOS]],
-            todo_more=max(0, len(tasks) - TODOS),
+            todos=[inbox_item(unit, task) for task in tasks],
+            todo_more=max(0, count_tasks(unit) - len(tasks)),
             cards=list(islice(figures, CARDS)),
             recent=[_recent(unit, found) for found in recent(unit, 8)],
             starred=[_starred(unit, entity, id) for entity, id in starred_records(unit)],
