@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 from flask import abort, g
@@ -12,6 +12,7 @@ from flask_admin.model import BaseModelView
 from flask_admin.model.template import BaseListRowAction
 from flask_admin.model.typefmt import BASE_FORMATTERS
 from flask_babel import format_datetime, gettext
+from flask_babel import lazy_gettext as _
 from markupsafe import Markup
 from wtforms import Form
 
@@ -24,12 +25,54 @@ def shown_moment(_view: Any, value: datetime, _name: str) -> str:
 def shown_json(_view: Any, value: dict[str, Any], _name: str) -> Markup:
     """A mapping, one key a line; [old, new] as a change."""
     return Markup("").join(
-        Markup("<div><b>{}</b> {}</div>").format(
-            key,
-            f"{found[0]} → {found[1]}" if isinstance(found, list) and len(found) == 2 else found,
-        )
+        Markup("<div><b>{}</b> {}</div>").format(key, _change(found))
         for key, found in value.items()
     )
+
+
+def _change(found: Any) -> Any:
+    if not isinstance(found, list) or len(found) != 2:
+        return found
+    old, new = ("–" if side is None else side for side in found)
+    return f"{old} → {new}"
+
+
+LABELS: Final = {
+    "action": _("Action"),
+    "address": _("Address"),
+    "agent": _("Browser"),
+    "at": _("At"),
+    "attempts": _("Attempts"),
+    "by_id": _("By (user number)"),
+    "changes": _("Changes"),
+    "created_at": _("Created"),
+    "dead_at": _("Given up"),
+    "disabled_at": _("Closed"),
+    "done_at": _("Done"),
+    "due_at": _("Due"),
+    "email": _("E-mail"),
+    "entity": _("Entity"),
+    "error": _("Error"),
+    "expires_at": _("Expires"),
+    "hash": _("Fingerprint"),
+    "id": _("Number"),
+    "is_operator": _("Is operator"),
+    "key": _("Key"),
+    "kind": _("Kind"),
+    "language": _("Language"),
+    "login": _("Login name"),
+    "name": _("Name"),
+    "next_try": _("Next try"),
+    "note": _("Note"),
+    "pack": _("Pack"),
+    "progress": _("Progress"),
+    "record_id": _("Record number"),
+    "seen_at": _("Last seen"),
+    "source": _("Source"),
+    "status": _("State"),
+    "user_id": _("User number"),
+    "version": _("Version"),
+}
 
 
 class TableView(BaseModelView):
@@ -58,9 +101,8 @@ class TableView(BaseModelView):
     def __init__(self, name: str, endpoint: str) -> None:
         self.column_searchable_list = list(self.search) or None
         self.column_details_list = list(self.columns)
+        self.column_labels = LABELS
         self.column_extra_row_actions = list(self.extra)
-        if self.newest_first:
-            self.column_default_sort = (self.newest_first, True)
         super().__init__(
             self.table, name=name, endpoint=endpoint, url=endpoint.removeprefix("ops_")
         )
@@ -109,6 +151,8 @@ class TableView(BaseModelView):
         if search:
             parts = [self.table.c[name].icontains(search, autoescape=True) for name in self.search]
             chosen = chosen.where(sa.or_(*parts))
+        if sort_field is None and self.newest_first:
+            sort_field, sort_desc = self.newest_first, True
         order = self.table.c[sort_field] if sort_field else self._key
         size = page_size or self.page_size
         rows = chosen.order_by(order.desc() if sort_desc else order, self._key)
