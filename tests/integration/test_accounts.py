@@ -461,6 +461,19 @@ def test_the_back_office_is_not_there_for_others(served: Served) -> None:
         assert root.get(f"/ops/{name}").status_code == 200, name
 
 
+def test_the_history_of_the_back_office_tells_fields_and_never_values(served: Served) -> None:
+    """Values belong to records, and records have one door: masks and clearance hold only there."""
+    root = served.visitor("small", "root")
+    made = root.api("POST", "/note", {"body": "CNRY-history"})
+    assert made.status_code == 201
+    with served.company("small").database.read() as connection:
+        row = connection.scalar(sa.select(sa.func.max(system.HISTORY.c.id)))
+    for path in ("/ops/history/", f"/ops/history/details/?id={row}"):
+        shown = root.text(path)
+        assert "body" in shown
+        assert "CNRY" not in shown
+
+
 def test_the_back_office_changes_no_rows(served: Served) -> None:
     """It shows tables of the system; flask-admin's own editing is switched off, not hidden."""
     root = served.visitor("small", "root")

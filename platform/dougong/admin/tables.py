@@ -13,8 +13,9 @@ from flask_admin.model.template import BaseListRowAction
 from flask_admin.model.typefmt import BASE_FORMATTERS
 from flask_babel import format_datetime, gettext
 from flask_babel import lazy_gettext as _
-from markupsafe import Markup
 from wtforms import Form
+
+from engine.storage.types import JsonText
 
 
 def shown_moment(_view: Any, value: datetime, _name: str) -> str:
@@ -22,19 +23,10 @@ def shown_moment(_view: Any, value: datetime, _name: str) -> str:
     return str(format_datetime(value, "yyyy-MM-dd HH:mm:ss"))
 
 
-def shown_json(_view: Any, value: dict[str, Any], _name: str) -> Markup:
-    """A mapping, one key a line; [old, new] as a change."""
-    return Markup("").join(
-        Markup("<div><b>{}</b> {}</div>").format(key, _change(found))
-        for key, found in value.items()
-    )
-
-
-def _change(found: Any) -> Any:
-    if not isinstance(found, list) or len(found) != 2:
-        return found
-    old, new = ("–" if side is None else side for side in found)
-    return f"{old} → {new}"
+def shown_names(_view: Any, value: dict[str, Any], _name: str) -> str:
+    """Which fields changed. Never their values: those belong to a record, and whoever may read it
+    sees them on its page, through the one door."""
+    return ", ".join(value)
 
 
 LABELS: Final = {
@@ -94,7 +86,7 @@ class TableView(BaseModelView):
     column_type_formatters: ClassVar[dict[type, Any]] = {
         **BASE_FORMATTERS,
         datetime: shown_moment,
-        dict: shown_json,
+        dict: shown_names,
     }
     column_type_formatters_detail: ClassVar[dict[type, Any]] = column_type_formatters
 
@@ -124,7 +116,8 @@ class TableView(BaseModelView):
         return list(self.columns)
 
     def scaffold_sortable_columns(self) -> dict[str, str]:
-        return {name: name for name in self.columns}
+        plain = (name for name in self.columns if not isinstance(self.table.c[name].type, JsonText))
+        return {name: name for name in plain}
 
     def scaffold_form(self) -> type[Form]:
         return Form
