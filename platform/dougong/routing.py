@@ -99,6 +99,19 @@ def login_required(view: F) -> F:
     return guarded  # type: ignore[return-value]
 
 
+def administrators_only(view: F) -> F:
+    """Pages on which a company is shaped: for everybody else they do not exist."""
+
+    @wraps(view)
+    def guarded(*args: Any, **values: Any) -> Any:
+        with reading() as unit:
+            if not unit.administers:
+                abort(404)
+        return view(*args, **values)
+
+    return login_required(guarded)  # type: ignore[return-value, type-var]
+
+
 @contextmanager
 def reading() -> Iterator[Unit]:
     """A unit of work that reads, for the person of this request."""

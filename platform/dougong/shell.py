@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from flask import Flask, g, request, url_for
+from flask import Flask, current_app, g, request, url_for
+from flask_babel import gettext
 from markupsafe import Markup
 
 from dougong.i18n import language
@@ -45,6 +46,7 @@ class Shell:
     menus: list[Entry]
     quick: list[Entry]
     todo: int
+    studio: list[Entry]
 
 
 def init_shell(app: Flask) -> None:
@@ -71,7 +73,26 @@ def shell(unit: Unit) -> Shell:
         menus=[entry for item in unit.app.model.menus if (entry := _entry(unit, item))],
         quick=_quick(unit),
         todo=count_tasks(unit),
+        studio=_studio() if unit.administers else [],
     )
+
+
+def _studio() -> list[Entry]:
+    """The pages on which the company is shaped and watched over."""
+    pages = (
+        ("flows.index", gettext("Workflows"), "sitemap"),
+        ("cases.index", gettext("Running cases"), "activity"),
+        ("deliveries.index", gettext("Deliveries"), "send"),
+        ("channels.index", gettext("Channels"), "plug"),
+        ("handover.index", gettext("Handover"), "arrows-exchange"),
+        ("groups.index", gettext("Groups"), "users-group"),
+    )
+    known = current_app.view_functions
+    links = [(url_for(place), title, icon) for place, title, icon in pages if place in known]
+    return [
+        Entry(title, icon, href, request.path == href or request.path.startswith(href + "/"))
+        for href, title, icon in links
+    ]
 
 
 def _entry(unit: Unit, item: MenuItem) -> Entry | None:

@@ -49,6 +49,16 @@ class Unit:
         return self.app.access(entity, self.actor)
 
     @property
+    def administers(self) -> bool:
+        """Whether the actor may shape the company: an operator, or a role that says so."""
+        actor, roles = self.actor, self.app.model.roles
+        return (
+            actor.system
+            or actor.operator
+            or any(roles[name].admin for name in actor.roles if name in roles)
+        )
+
+    @property
     def zone(self) -> ZoneInfo:
         """The calendar that counts for the actor."""
         return ZoneInfo(self.actor.timezone or self.app.model.timezone)

@@ -221,6 +221,67 @@ STAR = _table(
     sa.Index("dg_star_record", "entity", "record_id"),
 )
 
+# --- groups of people across departments --------------------------------------------------------
+GROUP = _table(
+    "group",
+    _id(),
+    _text("key"),
+    _text("name"),
+    _at("removed_at"),
+    sa.Index("dg_group_key", "key", unique=True),
+)
+GROUP_MEMBER = _table(
+    "group_member",
+    _big("group_id", sa.ForeignKey("dg_group.id", name="g1"), null=False, primary_key=True),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="g2"), null=False, primary_key=True),
+    sa.Index("dg_group_member_user", "user_id"),
+)
+HANDOVER = _table(
+    "handover",
+    _id(),
+    _big("from_id", null=False),
+    _big("to_id", null=False),
+    _big("by_id"),
+    _json("moved"),  # {"tasks": 3, "records": {"customer": 12}, …}
+    _text("note", server_default=""),
+    _at("at", null=False),
+    sa.Index("dg_handover_at", "at"),
+)
+
+# --- telling people ----------------------------------------------------------------------------
+NOTICE = _table(
+    "notice",
+    _id(),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="n1"), null=False),
+    _text("key"),  # of the effect that it came from: a person is told once
+    _text("kind"),  # approval, copy, remind, escalation, mention, system …
+    _text("title"),
+    _text("body", server_default=""),
+    _text("entity", server_default=""),
+    _big("record_id"),
+    _big("instance_id"),
+    _at("at", null=False),
+    _at("read_at"),
+    sa.Index("dg_notice_key", "user_id", "key", unique=True),
+    sa.Index("dg_notice_unread", "user_id", "read_at", "id"),
+)
+USER_SETTING = _table(
+    "user_setting",
+    _big("user_id", sa.ForeignKey("dg_user.id", name="n2"), null=False, primary_key=True),
+    _text("key", primary_key=True),
+    _json("value"),
+)
+CHANNEL = _table(
+    "channel",
+    _id(),
+    _text("name"),
+    _text("kind"),  # email, webhook, or what a plugin offers
+    _json("config"),
+    _at("created_at", null=False),
+    _at("disabled_at"),
+    sa.Index("dg_channel_name", "name", unique=True),
+)
+
 # --- work that runs later ----------------------------------------------------------------------
 JOB = _table(
     "job",
@@ -253,8 +314,11 @@ OUTBOX = _table(
     _text("error", server_default=""),
     _at("done_at"),
     _at("dead_at"),
+    _text("channel", server_default=""),  # "" is the platform's own work
+    _big("user_id"),  # whom it reaches, when it is one person
     sa.Index("dg_outbox_key", "key", unique=True),
     sa.Index("dg_outbox_next", "next_try"),
+    sa.Index("dg_outbox_dead", "dead_at"),
 )
 
 # --- workflows: the instance's body is the truth, tasks and timers are projections of it ---------
@@ -281,6 +345,12 @@ WF_INSTANCE = _table(
     _big("starter_id"),
     _at("started_at", null=False),
     _at("done_at"),
+    _big("parent_id"),  # the case whose `call` state began this one
+    _text("parent_state", server_default=""),
+    _text("parent_key", null=True),  # one child for each key
+    sa.Index("dg_wf_instance_parent", "parent_id"),
+    sa.Index("dg_wf_instance_parent_key", "parent_key", unique=True),
+    sa.Index("dg_wf_instance_running", "workflow", "done_at"),
     sa.Index("dg_wf_instance_record", "entity", "record_id", "id"),
     sa.Index("dg_wf_instance_definition", "definition_id"),
     sa.Index("dg_wf_instance_starter", "starter_id", "done_at"),
@@ -323,6 +393,7 @@ WF_TASK = _table(
     _at("due_at"),
     _at("decided_at"),
     _at("read_at"),
+    _big("signature_id"),  # the file of a hand-written signature
     sa.Index("dg_wf_task_number", "instance_id", "number", unique=True),
     sa.Index("dg_wf_task_inbox", "assignee_id", "status", "id"),
     sa.Index("dg_wf_task_decided", "decided_by_id", "decided_at"),
@@ -372,6 +443,46 @@ WF_DELEGATION = _table(
     _at("created_at"),
     sa.Index("dg_wf_delegation_user", "user_id", "from_at"),
     sa.Index("dg_wf_delegation_agent", "agent_id"),
+)
+
+WF_DRAFT = _table(
+    "wf_draft",
+    _text("workflow", primary_key=True),
+    _text("body"),  # canonical JSON text
+    _text("base_hash", server_default=""),  # of what it was made from
+    _big("by_id"),
+    _at("at", null=False),
+    _big("version", null=False, server_default="1"),
+)
+WF_MIGRATION = _table(
+    "wf_migration",
+    _id(),
+    _text("workflow"),
+    _big("from_id", null=False),  # definitions
+    _big("to_id", null=False),
+    _json("mapping"),
+    _text("note", server_default=""),
+    _big("by_id"),
+    _at("at", null=False),
+    _at("undone_at"),
+    _big("undone_by_id"),
+    sa.Index("dg_wf_migration_workflow", "workflow", "at"),
+)
+WF_MIGRATED = _table(
+    "wf_migrated",
+    _big(
+        "migration_id", sa.ForeignKey("dg_wf_migration.id", name="w9"), null=False, primary_key=True
+    ),
+    _big("instance_id", null=False, primary_key=True),
+    _json("before"),  # the body as it was
+    _big("version", null=False),  # of the row after the move: undoing needs it unchanged
+)
+WF_SCHEDULE = _table(
+    "wf_schedule",
+    _text("workflow", primary_key=True),
+    _text("cron"),
+    _at("next_at", null=False),
+    _at("last_at"),
 )
 
 
