@@ -109,7 +109,7 @@ def administrators_only(view: F) -> F:
                 abort(404)
         return view(*args, **values)
 
-    return login_required(guarded)  # type: ignore[return-value, type-var]
+    return login_required(guarded)  # type: ignore[return-value]
 
 
 @contextmanager
