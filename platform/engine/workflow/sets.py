@@ -56,10 +56,7 @@ def entry_set(
         if not transition.targets:
             continue
         area = domain(chart, transition, memory)
-        for target in transition.targets:
-            _enter_inside(chart, target, entered, memory)
-        for target in _effective(chart, transition.targets, memory):
-            _enter_between(chart, target, area, entered, memory)
+        _enter_several(chart, transition.targets, area, entered, memory)
     return chart.in_order(entered - remaining)
 
 
@@ -79,18 +76,23 @@ def _enter_inside(chart: Chart, target: str, entered: set[str], memory: Memory) 
     """A target with what is entered below it by default."""
     state = chart.states[target]
     if state.type == "history":
-        for real in _effective(chart, (target,), memory):
-            _enter_inside(chart, real, entered, memory)
-            _enter_between(chart, real, state.parent, entered, memory)
+        _enter_several(chart, _effective(chart, (target,), memory), state.parent, entered, memory)
         return
     entered.add(target)
     if state.type == "compound":
-        for first in state.initial:
-            _enter_inside(chart, first, entered, memory)
-            for real in _effective(chart, (first,), memory):
-                _enter_between(chart, real, target, entered, memory)
+        _enter_several(chart, state.initial, target, entered, memory)
     elif state.type == "parallel":
         _enter_regions(chart, target, entered, memory)
+
+
+def _enter_several(
+    chart: Chart, targets: Sequence[str], area: str, entered: set[str], memory: Memory
+) -> None:
+    """Targets below `area`: all of them come before the regions nobody named."""
+    for target in targets:
+        _enter_inside(chart, target, entered, memory)
+    for target in _effective(chart, targets, memory):
+        _enter_between(chart, target, area, entered, memory)
 
 
 def _enter_between(chart: Chart, target: str, area: str, entered: set[str], memory: Memory) -> None:

@@ -356,3 +356,36 @@ def test_nothing_sleeps_reads_files_or_looks_at_a_clock() -> None:
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 assert name not in banned, (file.name, node.lineno)
+
+
+def test_a_deep_history_of_a_parallel_state_brings_every_region_back_where_it_was() -> None:
+    """Not one region remembered and the next one fresh: found by SCION's history suite."""
+
+    def made(letter: str) -> dict[str, Any]:
+        first, second = f"{letter}1", f"{letter}2"
+        return {"initial": first, "states": {first: {"on": {"go": second}}, second: {}}}
+
+    told = story(
+        {
+            "initial": "idle",
+            "states": {
+                "idle": {
+                    "may": {"start": {"starter": True}, "back": {"starter": True}},
+                    "on": {"start": "both", "back": "last"},
+                },
+                "both": {
+                    "type": "parallel",
+                    "may": {"go": {"starter": True}, "stop": {"starter": True}},
+                    "on": {"stop": "idle"},
+                    "states": {
+                        "last": {"type": "history", "history": "deep", "target": "b"},
+                        "b": made("b"),
+                        "c": made("c"),
+                    },
+                },
+            },
+        }
+    ).begin()
+    for event in ("start", "go", "stop", "back"):
+        told.send(1, event)
+    assert told.at == ["b2", "c2"]

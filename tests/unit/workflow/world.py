@@ -42,7 +42,7 @@ def workflow(document: Mapping[str, Any], mark: str = "") -> Workflow:
         state_field=document.get("stateField", ""),
         title={},
         chart=document,
-        hash=json.dumps(document, sort_keys=True, default=str) + mark,
+        hash=json.dumps(document, default=str) + mark,
         file="workflows/flow.json",
     )
 
