@@ -169,14 +169,15 @@ def _starter(unit: Unit, entity: Entity, record: Mapping[str, Any]) -> int | Non
 
 # --- who may know of it ------------------------------------------------------------------------
 def knows(unit: Unit, entity: str, id: int) -> bool:
-    """Whether the actor may know of a record's case: he may read the record, or is asked about it.
+    """Whether the actor may know of a record's case: he may read the record, or takes part in it.
 
-    Being asked opens the case (who decided what, why, the label and the plain facts), not the
-    record's page: that stays a matter of roles.
+    Taking part opens the case (who decided what, why, the label and the plain facts), not the
+    record's page: that stays a matter of roles. Who has decided still knows; and who came too late
+    is told by whom it was done.
     """
     if unit.actor.system or visible(unit, entity, [id]):
         return True
-    return asked(unit, entity, id)
+    return asked(unit, entity, id) or took_part(unit, entity, id)
 
 
 def asked(unit: Unit, entity: str, id: int) -> bool:
@@ -196,6 +197,25 @@ def asked(unit: Unit, entity: str, id: int) -> bool:
 
     values = {"entity": entity, "record": id, "me": unit.actor.id}
     return bool(unit.app.statement(("wf asked",), build).rows(unit.connection, values))
+
+
+def took_part(unit: Unit, entity: str, id: int) -> bool:
+    """Whether a task on the record was ever the actor's."""
+
+    def build() -> sa.Select[Any]:
+        me = sa.bindparam("me", type_=_TASK.c.id.type)
+        return (
+            sa.select(_TASK.c.id)
+            .where(
+                _TASK.c.entity == sa.bindparam("entity", type_=sa.Text()),
+                _TASK.c.record_id == sa.bindparam("record", type_=_TASK.c.id.type),
+                sa.or_(_TASK.c.assignee_id == me, _TASK.c.decided_by_id == me),
+            )
+            .limit(1)
+        )
+
+    values = {"entity": entity, "record": id, "me": unit.actor.id}
+    return bool(unit.app.statement(("wf took part",), build).rows(unit.connection, values))
 
 
 def waits_for(name: str) -> sa.ColumnElement[bool]:
