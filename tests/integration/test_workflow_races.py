@@ -6,7 +6,6 @@ shared but the database. Both start at a barrier.
 
 from __future__ import annotations
 
-import json
 import threading
 import uuid
 from collections import Counter
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.records_world import entity, text
+from tests.signing import sources
 
 from engine.packs import check_sources
 from engine.records import flows, writing
@@ -30,71 +29,6 @@ from engine.storage import Database
 from engine.tables import system
 
 TRIALS = 300
-STATES = ("draft", "all_sign", "any_signs", "pool", "approved", "rejected")
-
-PAPER = entity(
-    "paper",
-    "{title}",
-    {
-        "title": text("Title"),
-        "state": {
-            "type": "string",
-            "title": "State",
-            "oneOf": [{"const": one, "title": one} for one in STATES],
-        },
-        "count": {"type": "integer", "title": "Times approved", "default": 0},
-    },
-    required=["title"],
-    **{"x-access": {"clerk": {"read": True, "write": True, "create": True}}},
-)
-
-
-def signing(quorum: str, **more: Any) -> dict[str, Any]:
-    return {
-        "type": "approval",
-        "assignees": [{"role": "chief"}],
-        "quorum": quorum,
-        "onDone": {
-            "approved": {"target": "approved", "actions": [{"assign": {"count": "count + 1"}}]},
-            "rejected": "rejected",
-        },
-        **more,
-    }
-
-
-FLOW = {
-    "$schema": "https://dougong.dev/schema/workflow-1.json",
-    "id": "signing",
-    "version": 1,
-    "entity": "paper",
-    "stateField": "state",
-    "title": {"en": "Signing"},
-    "trigger": {"on": "create"},
-    "initial": "draft",
-    "states": {
-        "draft": {
-            "may": {name: {"starter": True} for name in ("to_all", "to_any", "to_pool")},
-            "on": {"to_all": "all_sign", "to_any": "any_signs", "to_pool": "pool"},
-        },
-        "all_sign": signing("all"),
-        "any_signs": {
-            **signing("any"),
-            "may": {"withdraw": {"starter": True}},
-            "on": {"withdraw": "draft"},
-        },
-        "pool": signing("any", claim=True),
-        "approved": {"type": "final", "entry": [{"type": "notify", "template": "approved"}]},
-        "rejected": {"type": "final"},
-    },
-}
-PACK = {
-    "$schema": "https://dougong.dev/schema/pack-1.json",
-    "name": "race",
-    "title": "Race",
-    "version": "1.0.0",
-    "languages": ["en"],
-    "roles": {"clerk": {"title": "Clerk"}, "chief": {"title": "Chief"}},
-}
 
 
 @dataclass
@@ -177,13 +111,8 @@ def arena(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Arena]:
         return Database.postgres(request.getfixturevalue("postgres_url"), place)
 
     databases = (open_(), open_())
-    sources = {
-        "entity_defs/race/pack.json": json.dumps(PACK),
-        "entity_defs/race/paper.json": json.dumps(PAPER),
-        "workflows/race/signing.json": json.dumps(FLOW),
-    }
     one, other = (Company("race", database, tmp_path / "files") for database in databases)
-    publish(one, sources, "race", check=check_sources)
+    publish(one, sources(), "race", check=check_sources)
     found = Arena((one, other))
     with one.unit(SYSTEM, write=True) as unit:
         ids = {

@@ -145,11 +145,14 @@ def changes(entity: str, id: int) -> Response:
 @blueprint.post("/<entity>/<int:id>/events/<event>")
 @authenticated
 def fire(entity: str, id: int, event: str) -> Response:
-    """Send an event to the record's workflow."""
+    """Send an event to the record's workflow. Who is asked without being allowed to read the
+    record is answered with the state it came to."""
     values = json_body() if request.data else {}
     key = request.headers.get("Idempotency-Key", "")
     with writing("api") as unit:
-        flows.fire(unit, entity, id, event, values, idempotency_key=key)
+        fired = flows.fire(unit, entity, id, event, values, idempotency_key=key)
+        if not records.visible(unit, entity, [id]):
+            return _tagged({"id": id, "version": fired.version, "state": fired.state})
         return _tagged(wire(unit, unit.entity(entity), records.read(unit, entity, id)))
 
 
