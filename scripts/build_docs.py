@@ -30,6 +30,7 @@ from engine.problems.catalogue import codes
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
+CONFORMANCE: Final = ROOT / "tests" / "conformance" / "workflow"
 EXAMPLES: Final = Path(__file__).with_name("field_examples.json")
 
 _BLOCK: Final = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
@@ -43,6 +44,13 @@ _AREAS: Final = {
     "P": "Publishing",
     "R": "Requests",
     "S": "Storage and installation",
+    "C": "Running cases",
+    "E": "Workflow editor",
+    "H": "People",
+    "I": "Approvals",
+    "M": "Simulation",
+    "N": "Notices and channels",
+    "Q": "Deliveries",
 }
 # Evaluated once for a whole statement (or, as `if_`, no function to the database at all).
 _FIXED: Final = frozenset({"today", "now", "has_role", "if_"})
@@ -238,13 +246,13 @@ def routes() -> str:
     """Every address of the API with the first sentence about it."""
     from flask import Flask
 
-    from dougong.api import api
+    from dougong.api import init_api
 
     app = Flask("reference")
-    app.register_blueprint(api)
+    init_api(app)
     lines = ["| Method | Address | What it does |", "|---|---|---|"]
     for rule in app.url_map.iter_rules():
-        if not rule.endpoint.startswith(f"{api.name}."):
+        if rule.endpoint == "static":
             continue
         said = _doc(app.view_functions[rule.endpoint])
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
@@ -260,6 +268,32 @@ def icons() -> str:
     return ", ".join(f"`{name}`" for name in sorted(names))
 
 
+# --- what the workflow engine is held to -------------------------------------------------------
+def suites() -> str:
+    """The public suites, how much of them passes, and why the rest is left out."""
+    manifest = json.loads((CONFORMANCE / "manifest.json").read_text("utf-8"))
+    lines = ["| suite | from | tests | pass | left out, with the reason |", "|---|---|---|---|---|"]
+    for name, suite in manifest["suites"].items():
+        out = {reason: len(names) for reason, names in suite["left_out"].items()}
+        count, passed = len(suite["passed"]) + sum(out.values()), len(suite["passed"])
+        why = ", ".join(f"{reason} ({number})" for reason, number in out.items())
+        lines.append(f"| {name} | `{suite['package']}` | {count} | {passed} | {why} |")
+    return "\n".join(lines)
+
+
+def cases() -> str:
+    """Failures of other systems in production, and the tests that keep ours from them."""
+    known = json.loads((CONFORMANCE / "cases.json").read_text("utf-8"))
+    parts = []
+    for title, group in (("Failures", known["cases"]), ("Attacks", known["attacks"])):
+        parts += [f"### {title}", "", "| | what goes wrong elsewhere | here | tests |"]
+        parts.append("|---|---|---|---|")
+        for key, case in group.items():
+            parts.append(f"| {key} | {case['title']} | {case['promise']} | {len(case['tests'])} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "definitions": definitions,
     "field_types": field_types,
@@ -269,6 +303,8 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "commands": commands,
     "routes": routes,
     "icons": icons,
+    "suites": suites,
+    "cases": cases,
 }
 
 

@@ -44,6 +44,7 @@ def main() -> None:
         )
         desk = entered(browser, installation, base, MANAGER, phone=False)
         phone = entered(browser, installation, base, MANAGER, phone=True)
+        drawing = entered(browser, installation, base, "admin", phone=False)
         waiting = task(phone, f"{base}/{COMPANY}/approvals")
         draft = first(desk, f"{base}/{COMPANY}/e/contract?f.approval_state.eq=draft")
         for name, page, address in (
@@ -51,6 +52,11 @@ def main() -> None:
             ("list-desk", desk, f"{base}/{COMPANY}/e/contract"),
             ("contract-desk", desk, waiting),
             ("form-desk", desk, f"{draft}/edit"),
+            (
+                "workflow-editor-desk",
+                drawing,
+                f"{base}/{COMPANY}/admin/workflows/contract_approval?at=manager",
+            ),
             ("approvals-phone", phone, f"{base}/{COMPANY}/approvals"),
             ("contract-phone", phone, f"{waiting}#approval"),
         ):

@@ -3,24 +3,30 @@ import "./styles/index.css";
 import "htmx.org";
 import { board } from "./modules/board.ts";
 import { columns } from "./modules/columns.ts";
+import { current } from "./modules/current.ts";
 import { cutOff } from "./modules/cutoff.ts";
+import { decide, parts, phrases } from "./modules/decide.ts";
 import { each } from "./modules/dom.ts";
 import { draft } from "./modules/draft.ts";
 import { drop } from "./modules/drop.ts";
 import { effects } from "./modules/effects.ts";
 import { filters } from "./modules/filters.ts";
-import { inbox } from "./modules/inbox.ts";
+import { flow } from "./modules/flow.ts";
+import { bulk, inbox } from "./modules/inbox.ts";
 import { keys } from "./modules/keys.ts";
 import { leave } from "./modules/leave.ts";
 import { lines } from "./modules/lines.ts";
+import { bell, notices } from "./modules/notices.ts";
 import { openers } from "./modules/openers.ts";
 import { panes, progress, tabs } from "./modules/panes.ts";
 import { picker } from "./modules/picker.ts";
 import { region } from "./modules/region.ts";
+import { signature } from "./modules/signature.ts";
 import { suggest } from "./modules/suggest.ts";
 
 /** Gives life to everything below `root`; again after htmx has swapped a part in. */
 function enliven(root: ParentNode): void {
+  each(root, ".side, .view-tabs", current);
   each(root, "[data-lines]", lines);
   each(root, "[data-picker]", picker);
   each(root, "[data-region]", region);
@@ -33,9 +39,17 @@ function enliven(root: ParentNode): void {
   each(root, "[data-columns]", columns);
   each(root, "[data-board]", board);
   each(root, "[data-inbox]", inbox);
+  each(root, "[data-bulk]", bulk);
+  each(root, "form[data-decide]", decide);
+  each(root, "[data-phrases]", phrases);
+  each(root, "[data-show-part]", parts);
+  each(root, "[data-signature]", signature);
+  each(root, "[data-flow]", flow);
   each(root, "form[data-effects]", effects);
   each(root, "form[data-form]", leave);
   each(root, "form[data-draft]", draft);
+  each(root, "[data-bell]", bell);
+  each(root, "form[data-notices]", (form) => notices(form as HTMLFormElement));
   openers(root);
 }
 

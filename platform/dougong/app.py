@@ -10,13 +10,45 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dougong import errors, i18n, security
 from dougong.admin import init_admin
-from dougong.api import api
+from dougong.api import init_api
 from dougong.assets import init_assets
+from dougong.channels import ChannelSender
 from dougong.installation import Installation
 from dougong.routing import init_companies
 from dougong.shell import init_shell
 from dougong.startup import start_plugins
-from dougong.views import approvals, auth, boards, forms, home, lists, pages, records
+from dougong.studio import (
+    calendar,
+    cases,
+    channels,
+    deliveries,
+    flow_release,
+    flows,
+    groups,
+    handover,
+    simulation,
+)
+from dougong.views import (
+    approvals,
+    auth,
+    boards,
+    delegation,
+    forms,
+    home,
+    lists,
+    notifications,
+    pages,
+    records,
+)
+
+VIEWS = (
+    *(home, auth, lists, boards, forms, records, approvals, pages),
+    *(notifications, delegation),
+)
+STUDIO = (
+    *(flows, flow_release, simulation, cases, deliveries, channels),
+    *(handover, groups, calendar),
+)
 
 
 def create_app(installation: Installation) -> Flask:
@@ -38,16 +70,16 @@ def create_app(installation: Installation) -> Flask:
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.jinja_options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
-    app.extensions["installation"] = installation
+    app.extensions |= {"installation": installation, "channels": ChannelSender.of(settings)}
     i18n.init_languages(app)
     init_assets(app)
     init_shell(app)
     init_companies(app, installation)
     security.init_security(app)
     errors.init_errors(app)
-    for views in (home, auth, lists, boards, forms, records, approvals, pages):
+    for views in (*VIEWS, *STUDIO):
         app.register_blueprint(views.blueprint)
-    app.register_blueprint(api)
+    init_api(app)
     init_admin(app)
     if settings.base_url:  # behind a proxy that tells the client's address
         app.config["TRUSTED_HOSTS"] = [urlsplit(settings.base_url).hostname]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from flask import (
     Flask,
@@ -22,13 +22,16 @@ from werkzeug.exceptions import HTTPException
 
 from dougong.failures import body_of, shown, status_of
 from dougong.i18n import language
+from dougong.refusals import met, note
 from dougong.routing import reading
+from dougong.security import SAFE_METHODS
 from dougong.shell import Shell, shell
 from engine.problems import text
 from engine.records.failures import Failure
 from engine.storage import StorageBusy, StorageError
 
 log = logging.getLogger("dougong")
+DENIED: Final = frozenset({401, 403, 404})
 
 
 def init_errors(app: Flask) -> None:
@@ -45,6 +48,8 @@ def wants_json() -> bool:
 
 
 def _failure(failure: Failure) -> Response:
+    if request.method not in SAFE_METHODS:
+        met(failure)
     status = status_of(failure)
     if wants_json():
         return make_response(jsonify(body_of(failure, language())), status)
@@ -69,6 +74,9 @@ def _http(error: HTTPException) -> Response:
     status = error.code or 500
     if isinstance(error.get_response(), Response) and 300 <= status < 400:
         return error.get_response()  # type: ignore[return-value]
+    csrf = error.description == "csrf"
+    if request.endpoint and request.method not in SAFE_METHODS and (csrf or status in DENIED):
+        note("csrf" if csrf else str(status))
     if wants_json():
         return make_response(jsonify(error=_words(status, error), problems=[]), status)
     if status == 401 and g.get("company") is not None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from dougong.settings import Settings
 from engine.records.company import Company
 from engine.storage import Database, StorageError
+from engine.tables import system
 
 KEY = re.compile(r"[a-z][a-z0-9-]{0,39}")
 POSTGRES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
@@ -130,6 +131,10 @@ class Installation:
             database = Database.postgres(listing.url, schema)
         else:
             database = Database.sqlite(folder / "company.sqlite")
+        with database.read() as connection:
+            outdated = system.outdated(connection)
+        if outdated:  # the platform was renewed since
+            database.ddl(system.ensure)
         return Company(listing.key, database, folder / "files")
 
 

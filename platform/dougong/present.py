@@ -12,9 +12,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_timedelta
 from flask_babel import gettext
 
+from dougong.moments import exact
 from engine.definitions.model import Entity, Field, text_of
 from engine.fields import DEPARTMENT, USER, Cell, Names, bind
 from engine.fields.basics import locale_of
@@ -23,14 +24,10 @@ from engine.forms import Section, Tab
 from engine.records.flows import Happened
 from engine.records.history import Entry
 from engine.records.views import Masked
-from engine.workflow import Card, Command
 from engine.workflow import Step as FlowStep
-from engine.workflow.views import Person as Signer
-from engine.workflow.views import RoundView
 
 RECENT_DAYS: Final = 30
 LONGEST_CHANGE: Final = 160
-DECISIONS: Final = frozenset({"task.approve", "task.reject"})
 FLOW_ACTIONS: Final = frozenset({"flow", "approval"})  # history rows that a workflow wrote
 _NO_PAGE: Final = frozenset({USER, DEPARTMENT})
 
@@ -57,8 +54,7 @@ def lasting(since: datetime, now: datetime, language: str) -> str:
 
 def clock(moment: datetime, language: str, names: Names) -> str:
     """A moment on the reader's clock."""
-    local = moment.astimezone(names.zone)
-    return format_datetime(local, "short", locale=locale_of(language))
+    return exact(moment.astimezone(names.zone), language)
 
 
 # --- values ------------------------------------------------------------------------------------
@@ -273,153 +269,6 @@ def progress(reader: Reader, steps: Iterable[FlowStep], since: datetime | None) 
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Decider:
-    """One line of the approval card."""
-
-    name: str
-    decision: str
-    decision_text: str
-    at: str
-    comment: str
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One step of the approval card."""
-
-    title: str
-    mode: str
-    state: str
-    people: Sequence[Decider]
-
-
-@dataclass(frozen=True, slots=True)
-class Decidable:
-    """A task the reader may decide."""
-
-    id: int
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class TaskCommand:
-    """Something else that may be done with a task; `asks` as in `engine.workflow.Command`."""
-
-    event: str
-    title: str
-    task: int
-    asks: Sequence[str]
-    places: Sequence[tuple[str, str]]
-    required: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """The approval card."""
-
-    title: str
-    state_text: str
-    state: str
-    steps: Sequence[Round]
-    task: Decidable | None
-    commands: Sequence[TaskCommand] = ()
-
-
-def approval(
-    reader: Reader,
-    title: str,
-    card: Card,
-    task: Decidable | None,
-    commands: Sequence[TaskCommand] = (),
-) -> Approval | None:
-    """The card of a case; None before anything was submitted."""
-    if not card.rounds:
-        return None
-    last = card.rounds[-1].outcome
-    state = {"": "open", "approved": "done"}.get(last, "refused")
-    words = {
-        "open": gettext("In approval"),
-        "done": gettext("Approved"),
-        "refused": gettext("Withdrawn") if last == "left" else gettext("Rejected"),
-    }
-    rounds = [_round(reader, one) for one in card.rounds]
-    return Approval(title, words[state], state, rounds, task, commands)
-
-
-def task_commands(
-    reader: Reader, card: Card, commands: Iterable[Command], place: Callable[[str], str]
-) -> list[TaskCommand]:
-    """What may be done with tasks beside deciding them; with the name of whose task it is where
-    the same can be done with several."""
-    given = [
-        one
-        for one in commands
-        if one.event.startswith("task.") and one.event not in DECISIONS and one.task and not one.why
-    ]
-    whose = {person.task: person.user for round_ in card.rounds for person in round_.people}
-    found = []
-    for one in given:
-        assert one.task is not None
-        title = text_of(one.title, reader.language)
-        if sum(1 for other in given if other.event == one.event) > 1 and whose.get(one.task):
-            title = f"{title} · {reader.user(whose[one.task])}"
-        places = [(state, place(state)) for state in one.places]
-        needed = one.comment == "required"
-        found.append(TaskCommand(one.event, title, one.task, one.asks, places, needed))
-    return found
-
-
-def _round(reader: Reader, one: RoundView) -> Round:
-    title = text_of(one.title, reader.language)
-    if one.number > 1:
-        title = gettext("%(title)s (round %(number)s)", title=title, number=one.number)
-    state = {"": "current", "approved": "done"}.get(one.outcome, "refused")
-    return Round(title, _mode(one), state, [_decider(reader, person) for person in one.people])
-
-
-def _mode(one: RoundView) -> str:
-    """How many have to agree; nothing to say about a single person."""
-    if len(one.people) < 2:
-        return ""
-    if one.order == "sequential":
-        return gettext("one after the other")
-    match one.quorum.kind:
-        case "any":
-            return gettext("one of them")
-        case "percent":
-            return f"{one.quorum.number}%"
-        case "count":
-            return gettext("%(number)s of them", number=one.quorum.number)
-        case "perGroup":
-            return gettext("one of each group")
-        case _:
-            return gettext("all of them")
-
-
-def _decider(reader: Reader, person: Signer) -> Decider:
-    users = (person.user,) if person.user else person.candidates
-    name = " / ".join(reader.user(user) for user in users) or gettext("System")
-    if person.on_behalf_of:
-        name = gettext("%(name)s for %(other)s", name=name, other=reader.user(person.on_behalf_of))
-    words = {
-        "approved": gettext("Approved"),
-        "rejected": gettext("Rejected"),
-        "returned": gettext("Sent back"),
-        "cancelled": gettext("not needed"),
-        "open": gettext("waiting") if person.user else gettext("to be claimed"),
-        "waiting": gettext("later"),
-    }
-    decision = {"approved": "approved", "rejected": "rejected", "returned": "rejected"}
-    return Decider(
-        name=name,
-        decision=decision.get(person.status, ""),
-        decision_text=words.get(person.status, ""),
-        at=clock(person.at, reader.language, reader.names) if person.at else "",
-        comment=person.comment,
-    )
-
-
 # --- what happened -----------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -468,7 +317,8 @@ def of_history(reader: Reader, entry: Entry) -> Happening:
         who = gettext("%(name)s for %(other)s", name=who, other=reader.user(entry.on_behalf))
     changes = () if kind == "create" else changed(reader, entry)
     comment = "" if entry.action in FLOW_ACTIONS else entry.comment
-    return happened(reader, entry.at, kind, who, words[kind], changes=changes, comment=comment)
+    title = gettext("handed this record over") if entry.action == "handover" else words[kind]
+    return happened(reader, entry.at, kind, who, title, changes=changes, comment=comment)
 
 
 def of_flow(reader: Reader, event: Happened, wrote: Sequence[Entry] = ()) -> Happening:

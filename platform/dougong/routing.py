@@ -19,6 +19,7 @@ from flask import Flask, Response, abort, g, redirect, request, url_for
 
 from dougong.i18n import language
 from dougong.installation import Installation
+from dougong.refusals import watched
 from dougong.security import SAFE_METHODS, SESSION_COOKIE
 from engine.accounts.sessions import touch_session
 from engine.records.company import Company
@@ -122,10 +123,11 @@ def reading() -> Iterator[Unit]:
 
 @contextmanager
 def writing(source: str = "page") -> Iterator[Unit]:
-    """A unit of work that writes: committed at the end, undone on any exception."""
+    """A unit of work that writes: committed at the end, undone on any exception. What is refused
+    is written down here, because pages answer most refusals themselves."""
     company: Company = g.company
     _release()
-    with company.unit(g.actor, write=True, source=source) as unit:
+    with watched(), company.unit(g.actor, write=True, source=source) as unit:
         yield unit
 
 

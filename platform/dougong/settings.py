@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.storage import StorageError
@@ -25,6 +25,9 @@ class Settings:
     dev: bool = False
     session_hours: int = 12
     upload_mb: int = 20
+    smtp_url: str = field(default="", repr=False)  # smtp://user:password@host:587?starttls
+    mail_from: str = ""  # "Dougong <work@example.com>"
+    private_hosts: str = ""  # hosts inside that webhooks may call: "1", or a list
 
     @property
     def secure_cookies(self) -> bool:
@@ -54,6 +57,9 @@ def load_settings(
         dev=dev or environ.get("DOUGONG_DEV") == "1",
         session_hours=_number(environ, "DOUGONG_SESSION_HOURS", 12),
         upload_mb=_number(environ, "DOUGONG_UPLOAD_MB", 20),
+        smtp_url=environ.get("DOUGONG_SMTP_URL", "").strip(),
+        mail_from=environ.get("DOUGONG_MAIL_FROM", "").strip(),
+        private_hosts=environ.get("DOUGONG_PRIVATE_HOSTS", "").strip(),
     )
 
 

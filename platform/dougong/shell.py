@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -13,6 +13,8 @@ from markupsafe import Markup
 from dougong.i18n import language
 from engine.definitions.model import MenuItem, text_of
 from engine.records.flows import count_tasks
+from engine.records.notices import unread
+from engine.records.outbox_admin import dead_count
 from engine.records.unit import Unit
 
 
@@ -25,6 +27,7 @@ class Entry:
     href: str = ""
     active: bool = False
     items: list[Entry] = field(default_factory=list)
+    count: int = 0  # what waits there for somebody
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Shell:
     menus: list[Entry]
     quick: list[Entry]
     todo: int
+    unread: int
     studio: list[Entry]
 
 
@@ -73,11 +77,12 @@ def shell(unit: Unit) -> Shell:
         menus=[entry for item in unit.app.model.menus if (entry := _entry(unit, item))],
         quick=_quick(unit),
         todo=count_tasks(unit),
-        studio=_studio() if unit.administers else [],
+        unread=unread(unit),
+        studio=_studio(unit) if unit.administers else [],
     )
 
 
-def _studio() -> list[Entry]:
+def _studio(unit: Unit) -> list[Entry]:
     """The pages on which the company is shaped and watched over."""
     pages = (
         ("flows.index", gettext("Workflows"), "sitemap"),
@@ -86,13 +91,16 @@ def _studio() -> list[Entry]:
         ("channels.index", gettext("Channels"), "plug"),
         ("handover.index", gettext("Handover"), "arrows-exchange"),
         ("groups.index", gettext("Groups"), "users-group"),
+        ("calendar.index", gettext("Working days"), "calendar-time"),
     )
     known = current_app.view_functions
     links = [(url_for(place), title, icon) for place, title, icon in pages if place in known]
-    return [
+    found = [
         Entry(title, icon, href, request.path == href or request.path.startswith(href + "/"))
         for href, title, icon in links
     ]
+    counts = {url_for("deliveries.index"): dead_count(unit)}
+    return [replace(one, count=counts.get(one.href, 0)) for one in found]
 
 
 def _entry(unit: Unit, item: MenuItem) -> Entry | None:

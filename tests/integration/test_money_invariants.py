@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from engine.records import bulk, removing, writing
+from engine.records import bulk, flows, removing, writing
 from engine.records.company import Company
 from engine.records.failures import Failure, Invalid
+from engine.records.people import change_user
 from engine.records.reading import read
-from engine.records.unit import Actor
+from engine.records.unit import SYSTEM, Actor
 from engine.storage import Database
 from engine.testing import acting, temporary_company
 
@@ -31,6 +32,10 @@ class Books:
         self.company = company
         self.finance: Actor = acting(company, "finn", "finance", "manager", "sales")
         self.root: Actor = acting(company, "root", "admin")
+        self.seller: Actor = acting(company, "sam", "sales")
+        self.superior: Actor = acting(company, "lena", "manager")
+        with company.unit(SYSTEM, write=True) as unit:
+            change_user(unit, self.seller.id, manager_id=self.superior.id)
         customer = self.create("customer", kind="organisation", name="恒泰信", status="trading")
         self.contract = self.create(
             "contract", title="t", customer=customer, kind="sales", owner=self.finance.id
@@ -56,14 +61,30 @@ class Books:
         }
 
     def refund(self, amount: str) -> int:
-        return self.create(
+        """An approved refund."""
+        return self.approve(self.refund_asked(amount))
+
+    def refund_asked(self, amount: str) -> int:
+        """A refund that only finance still has to approve."""
+        id = self.create(
             "refund",
             contract=self.contract,
             reason_kind="quality",
             reason="broken",
             amount=amount,
-            state="confirmed",
+            owner=self.seller.id,
         )
+        with self.company.unit(self.seller, write=True) as unit:
+            flows.fire(unit, "refund", id, "submit")
+        with self.company.unit(self.superior, write=True) as unit:
+            flows.fire(unit, "refund", id, "task.approve")
+        return id
+
+    def approve(self, id: int) -> int:
+        """Finance approves a refund."""
+        with self.company.unit(self.finance, write=True) as unit:
+            flows.fire(unit, "refund", id, "task.approve")
+        return id
 
     def value(self, entity: str, id: int, name: str) -> Decimal:
         with self.company.unit(self.root) as unit:
@@ -115,8 +136,10 @@ def test_receipts_at_the_same_moment(books: Books) -> None:
 
 def test_refunds_at_the_same_moment(books: Books) -> None:
     books.receipt("10000.00")
-    refused = books.at_once(books.refund, "3000.00")
+    asked = iter([books.refund_asked("3000.00") for _ in range(AT_ONCE)])
+    refused = books.at_once(lambda: books.approve(next(asked)))
     assert len(refused) == AT_ONCE - 3
+    assert {code for codes in refused for code in codes} == {"V090"}
     assert books.value("contract", books.contract, "refunded_amount") == Decimal("9000.00")
 
 

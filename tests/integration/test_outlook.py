@@ -12,6 +12,7 @@ from tests.integration.records_world import (
     CONTRACT,
     CUSTOMER,
     FLOW,
+    PACK,
     World,
     build,
     computed,
@@ -20,6 +21,7 @@ from tests.integration.records_world import (
 
 from engine.packs import check_sources
 from engine.problems import text
+from engine.records.failures import Conflict
 from engine.records.publish import plan_publish, publish
 from engine.storage import Database
 
@@ -89,6 +91,9 @@ def test_running_cases(world: World) -> None:
     assert plan(world, flow=flow)[0] == [
         "~ Workflow “Approval” changes from version 1 to 2.",
         "~ Workflow “Approval”: 3 running cases stay on the version they began with.",
+        "~ Version 1: 3 running cases: Draft 3.",
+        "~ To move them instead: Administration → Running cases, or "
+        "`dougong cases migrate COMPANY approval`.",
     ]
 
 
@@ -136,3 +141,29 @@ def test_rows_that_will_not_do(world: World) -> None:
         "Items: “What” is now limited by maxLength 4; 1 record lies beyond it.",
         "Items: “Price” becomes required; 1 record has no value.",
     ]
+
+
+def test_a_step_that_nobody_could_take_today_is_told(world: World) -> None:
+    flow = json.loads(json.dumps(FLOW))
+    flow["states"]["review"]["assignees"] = [{"role": "jurist"}, {"group": "board"}]
+    pack = json.loads(json.dumps(PACK))
+    pack["roles"]["jurist"] = {"title": "Jurist"}
+    changed = {
+        **sources(),
+        "entity_defs/small/pack.json": json.dumps(pack),
+        "workflows/small/approval.json": json.dumps(flow),
+    }
+    told = [one.code for one in plan_publish(world.company, changed, "small").warnings]
+    assert {"W200", "W203"} <= set(told)
+    assert not plan_publish(world.company, sources(), "small").warnings
+
+
+def test_what_was_made_from_an_older_version_is_not_put_over_a_newer_one(world: World) -> None:
+    seen = world.company.current.version
+    note = json.loads(sources()["entity_defs/small/note.json"])
+    newer = {**sources(), "entity_defs/small/note.json": json.dumps({**note, "title": "Memo"})}
+    publish(world.company, newer, "small", after=seen)
+    with pytest.raises(Conflict) as caught:
+        publish(world.company, sources(), "small", after=seen)
+    assert caught.value.code == "P299"
+    assert world.company.current.model.entities["note"].title["en"] == "Memo"

@@ -347,8 +347,9 @@ def test_stars_come_and_go(site: Site, customer: int) -> None:
 
 def test_a_stale_event_changes_nothing(site: Site, contract: int) -> None:
     browser = site.browser("wang")
-    browser.post(f"/e/contract/{contract}/fire", {"event": "submit", "version": "7"})
-    page = browser.get(f"/e/contract/{contract}").text
+    answer = browser.post(f"/e/contract/{contract}/fire", {"event": "submit", "version": "7"})
+    assert answer.status_code == 409
+    page = answer.text
     assert "note-error" in page
     assert 'value="submit"' in page
 

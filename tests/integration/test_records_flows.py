@@ -231,7 +231,7 @@ def test_every_amount_band(both: World) -> None:
 
 def test_a_contract_worth_nothing_cannot_be_submitted(world: World) -> None:
     id = world.contract(0)
-    world.refused(Invalid, "W104", "sales", id, "submit")
+    world.refused(Invalid, "V090", "sales", id, "submit")
 
 
 def test_the_records_rules_hold_for_its_workflow(world: World) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -13,12 +15,13 @@ import pytest
 import sqlalchemy as sa
 
 from dougong.installation import Installation, packs_roots
-from dougong.runner import Runner
-from engine.records import flows, writing
+from dougong.runner import Round, Runner
+from engine.records import flows, outbox, writing
 from engine.records.company import Company
 from engine.records.files import store_upload
 from engine.records.people import change_user, create_user
 from engine.records.unit import SYSTEM
+from engine.storage import Database
 from engine.tables import system
 from engine.testing import acting, temporary_company
 
@@ -83,6 +86,32 @@ def test_timers_that_are_due_are_fired_once(company: Company) -> None:
     assert due_timers(company) <= before
 
 
+def test_a_round_with_nothing_to_do_is_one_look(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """没有到期事项时，一轮只查一次数据库。"""
+    work, turns = runner(crm=company), 0
+
+    def turn(*_: object) -> Round:
+        nonlocal turns
+        turns += 1
+        return Round()
+
+    work._look("crm", clearing=False)  # the first turn keeps up the schedules
+    monkeypatch.setattr(work, "_work", turn)
+    asked: list[str] = []
+    with company.unit(SYSTEM) as unit:
+        raw = unit.connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    raw.set_trace_callback(asked.append)
+    assert work._look("crm", clearing=False) > 1
+    assert turns == 0
+    assert len([one for one in asked if one.startswith(("SELECT", "INSERT", "UPDATE"))]) == 2
+    submit_contract(company)
+    work._look("crm", clearing=False)
+    assert turns == 1
+
+
 def test_one_companys_trouble_does_not_keep_the_others_waiting(
     company: Company, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,3 +142,21 @@ def test_uploads_that_no_record_took_are_deleted_after_a_week(company: Company) 
     assert kept() == 1
     runner(crm=company).once(now + timedelta(days=8))
     assert kept() == 0
+
+
+def test_its_thread_works_off_what_a_commit_left(database: Database) -> None:
+    with temporary_company(packs_roots(), "crm", database) as company:
+        with runner(crm=company) as work:
+            end = time.monotonic() + 20
+            while company.waker is None and time.monotonic() < end:
+                time.sleep(0.01)
+            submit_contract(company)
+            while time.monotonic() < end:
+                with company.unit(SYSTEM) as unit:
+                    counts = outbox.counts(unit)
+                if not counts.waiting:
+                    break
+                time.sleep(0.02)
+            assert work.alive
+        assert counts == outbox.Counts()
+        assert not work.alive

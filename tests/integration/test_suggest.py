@@ -70,7 +70,7 @@ def test_a_removed_record_is_not_suggested(firm: Served) -> None:
 
 
 def test_a_kind_the_role_may_not_read_is_absent(site: Site) -> None:
-    site.create("lead", name="Kestrel & Sons", source="web", status="new")
+    site.create("lead", name="Kestrel & Sons", source="web")
     customer = site.create("customer", kind="organisation", name="Kestrel Ltd", status="lead")
     manager = titles(ask(site.browser("chen", "en"), "kestrel"))
     assert manager == {"Leads": ["Kestrel & Sons"], "Customers": ["Kestrel Ltd"]}

@@ -6,6 +6,8 @@ export interface Listbox {
   clear(): void;
   open(): void;
   close(): void;
+  /** What is offered answers an older question: Enter chooses none of it until it is asked again. */
+  age(): void;
   readonly shown: boolean;
   /** Marks an option by its number; beyond the ends it starts again at the other one. */
   mark(at: number): void;
@@ -49,6 +51,11 @@ export function listbox(input: HTMLInputElement, list: HTMLElement): Listbox {
     forget();
     input.setAttribute("aria-expanded", "false");
   };
+  const age = () => {
+    for (const { element } of options) element.setAttribute("aria-selected", "false");
+    list.setAttribute("aria-busy", "true");
+    forget();
+  };
   return {
     add(element, run) {
       element.id = `${list.id}-${options.length}`;
@@ -64,9 +71,11 @@ export function listbox(input: HTMLInputElement, list: HTMLElement): Listbox {
     },
     open() {
       list.hidden = false;
+      list.removeAttribute("aria-busy");
       input.setAttribute("aria-expanded", "true");
     },
     close,
+    age,
     get shown() {
       return !list.hidden;
     },

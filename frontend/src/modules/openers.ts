@@ -29,7 +29,6 @@ export function openers(root: ParentNode): void {
   });
   each(root, "form[data-confirm]", (form) => confirmed(form as HTMLFormElement));
   each(root, "form[data-once]", (form) => once(form as HTMLFormElement));
-  each(root, "form[data-decide]", (form) => decide(form as HTMLFormElement));
   each(root, "details[data-menu]", menu);
 }
 
@@ -74,27 +73,13 @@ function once(form: HTMLFormElement): void {
   });
 }
 
-/** A rejection needs its reason. */
-function decide(form: HTMLFormElement): void {
-  form.addEventListener("submit", (event) => {
-    const choice = (event.submitter as HTMLButtonElement | null)?.value;
-    const comment = form.querySelector<HTMLTextAreaElement>("textarea");
-    const problem = form.querySelector<HTMLElement>("[data-decide-problem]");
-    const missing = choice === "reject" && !comment?.value.trim();
-    if (problem) problem.hidden = !missing;
-    if (!missing) return;
-    event.preventDefault();
-    comment?.setAttribute("aria-invalid", "true");
-    comment?.focus();
-  });
-}
-
 /** A menu closes on Escape, on a click elsewhere and when focus leaves it. */
 function menu(details: HTMLElement): void {
   const box = details as HTMLDetailsElement;
   const inside = (target: EventTarget | null) => target instanceof Node && box.contains(target);
   document.addEventListener("click", (event) => {
-    if (!inside(event.target)) box.open = false;
+    // the path, not the target: what was clicked may have been taken out of the page since
+    if (!event.composedPath().includes(box)) box.open = false;
   });
   box.addEventListener("focusout", (event) => {
     if (event.relatedTarget && !inside(event.relatedTarget)) box.open = false;

@@ -33,7 +33,7 @@ export function picker(box: HTMLElement): void {
   const input = make("input", {
     class: "form-control",
     type: "text",
-    placeholder: say("choose"),
+    placeholder: box.dataset.blank ?? say("choose"),
   });
   const list = listbox(input, place);
   const field = make("span", { class: "picker-box" }, input);
@@ -56,6 +56,7 @@ export function picker(box: HTMLElement): void {
   if (!many) box.append(clear);
 
   let running: AbortController | undefined;
+  let typed = false; // and not looked for yet
 
   const chosen = () => [...select.selectedOptions].filter((option) => option.value);
   const draw = () => {
@@ -84,6 +85,8 @@ export function picker(box: HTMLElement): void {
     select.dispatchEvent(new Event("change", { bubbles: true }));
   };
   const choose = (found: Found) => {
+    typed = false; // the list stays closed, whatever is still under way
+    running?.abort();
     const value = String(found.value);
     if (!many) for (const option of [...select.options]) if (option.value) option.remove();
     if (![...select.options].some((option) => option.value === value))
@@ -96,10 +99,8 @@ export function picker(box: HTMLElement): void {
   const offer = (text: string, run: () => void, kind = "", hint = "") => {
     const option = make("div", { class: `picker-option ${kind}` }, text);
     if (hint) option.append(make("small", {}, hint));
-    option.addEventListener("mousedown", (event) => {
-      event.preventDefault();
-      run();
-    });
+    option.addEventListener("mousedown", (event) => event.preventDefault()); // focus stays
+    option.addEventListener("click", run);
     place.append(list.add(option, run));
   };
   const note = (text: string) =>
@@ -142,7 +143,12 @@ export function picker(box: HTMLElement): void {
       if ((error as Error).name !== "AbortError") list.close();
     }
   };
-  input.addEventListener("input", later(search, 150));
+  const lookLater = later(() => typed && void search(), 150);
+  input.addEventListener("input", () => {
+    typed = true;
+    list.age();
+    lookLater();
+  });
   input.addEventListener("focus", () => {
     input.select();
     void search();

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -10,12 +9,14 @@ from flask import Flask, abort, current_app, flash, g, get_template_attribute, r
 from flask_admin import Admin, AdminIndexView, expose
 from flask_admin.model.template import BaseListRowAction
 from flask_admin.theme import BootstrapTheme
-from flask_babel import gettext, lazy_gettext
+from flask_babel import gettext, lazy_gettext, ngettext
 
 from dougong.admin.tables import TableView
 from dougong.i18n import language
+from dougong.routing import writing
 from engine.accounts.sessions import end_session_hash, end_sessions_of
 from engine.problems import text
+from engine.records.leaving import close_account, open_account
 from engine.tables import system
 
 _COUNTED = {
@@ -90,18 +91,16 @@ class Users(TableView):
         if user == g.actor.id:
             flash(gettext("You cannot close your own account."), "error")
             return redirect(self.get_url(".index_view"))
-        closed = request.form["closed"] == "1"
-        with g.company.database.write() as connection:
-            connection.execute(
-                system.USER.update()
-                .where(system.USER.c.id == user)
-                .values(
-                    disabled_at=datetime.now(UTC) if closed else None,
-                    version=system.USER.c.version + 1,
-                )
-            )
-            if closed:
-                end_sessions_of(connection, user)
+        with writing() as unit:
+            if request.form["closed"] != "1":
+                open_account(unit, user)
+                return redirect(self.get_url(".index_view"))
+            found = close_account(unit, user)
+            end_sessions_of(unit.connection, user)
+        if number := found.moved.tasks:
+            flash(ngettext("%(num)d open task moved.", "%(num)d open tasks moved.", number))
+        for stuck in found.moved.stuck[:5]:
+            flash(" ".join(text(one, language()) for one in stuck.problems), "error")
         return redirect(self.get_url(".index_view"))
 
 

@@ -1,5 +1,15 @@
 """The JSON API: the same use cases as the pages, in wire form."""
 
-from dougong.api.records import blueprint as api
+from flask import Flask
 
-__all__ = ["api"]
+from dougong.api import cases, records, tasks
+
+
+def init_api(app: Flask) -> None:
+    """Serve the API."""
+    app.register_blueprint(cases.blueprint)
+    app.register_blueprint(records.blueprint)
+    app.register_blueprint(tasks.blueprint)
+
+
+__all__ = ["init_api"]

@@ -94,7 +94,7 @@ def read(entity: str, id: int) -> Response:
 def change(entity: str, id: int) -> Response:
     """Change the fields given; the others keep their values."""
     values = json_body()
-    version = _version(values)
+    version = version_of(values)
     with writing("api") as unit:
         record = saving.change(unit, entity, id, values, version)
         return _tagged(wire(unit, unit.entity(entity), record))
@@ -105,7 +105,7 @@ def change(entity: str, id: int) -> Response:
 def remove(entity: str, id: int) -> Response:
     """Put a record into the recycle bin."""
     with writing("api") as unit:
-        removing.remove(unit, entity, id, _version({}))
+        removing.remove(unit, entity, id, version_of({}))
     return Response(status=204)
 
 
@@ -192,7 +192,7 @@ def _tagged(body: dict[str, Any]) -> Response:
     return response
 
 
-def _version(values: dict[str, Any]) -> int | None:
+def version_of(values: dict[str, Any]) -> int | None:
     """The version a change was made on: ``version`` in the body, or ``If-Match``."""
     given = values.pop("version", None)
     if given is None and (

@@ -6,12 +6,16 @@ import sys
 
 import click
 
+from dougong.commands.cases import cases
 from dougong.commands.check import check
 from dougong.commands.companies import backup, companies, create, plan, publish
 from dougong.commands.demo import demo
-from dougong.commands.people import login_link, user
+from dougong.commands.outbox import outbox
+from dougong.commands.people import login_link, people, user
 from dougong.commands.report import print_problems
 from dougong.commands.serve import serve
+from dougong.commands.simulate import replay_command, simulate_command
+from dougong.commands.worker import worker
 from engine.packs.samples import SampleError
 from engine.plugins import PluginError
 from engine.problems import Problem
@@ -25,8 +29,13 @@ def cli() -> None:
     """Dougong 斗拱: a business platform made of definitions."""
 
 
-for command in (check, create, companies, plan, publish, user, login_link, serve, backup, demo):
+for command in (
+    *(check, create, companies, plan, publish, user, login_link, serve, backup, demo),
+    *(worker, outbox, cases, people),
+):
     cli.add_command(command)
+cli.add_command(simulate_command)
+cli.add_command(replay_command)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 from flask import Blueprint, Response, abort, flash, render_template, request, url_for
 from flask_babel import gettext
 
+from dougong.cards import DANGEROUS
 from dougong.i18n import language
 from dougong.routing import go, login_required, patient, reading, writing
 from dougong.shell import shell
@@ -26,7 +27,7 @@ from dougong.views.listing import (
     named,
     with_label,
 )
-from dougong.views.records import DANGEROUS, tell
+from dougong.views.records import tell
 from engine.access import Level
 from engine.definitions.model import Entity, Field, text_of
 from engine.fields import USER, Names, bind

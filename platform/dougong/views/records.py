@@ -9,10 +9,22 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, flash, g, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    g,
+    make_response,
+    render_template,
+    request,
+    url_for,
+)
 from flask_babel import gettext
 
-from dougong import present
+from dougong import casepage, present
+from dougong.cards import Typed, approval, payload, picked
+from dougong.deciding import details, refused
+from dougong.failures import status_of
 from dougong.i18n import language
 from dougong.present import Happening, Reader
 from dougong.routing import go, login_required, patient, reading, writing
@@ -31,13 +43,14 @@ from engine.records import saved_views as stars
 from engine.records.comments import add_comment, comments
 from engine.records.effects import Outlook, outlook
 from engine.records.evaluation import Relations
-from engine.records.failures import Failure, NotFound
+from engine.records.failures import Busy, Failure, NotFound
+from engine.records.flow_cards import differences, names_of_differences
+from engine.records.flow_inputs import given
 from engine.records.history import Entry, history, history_names
 from engine.records.intake import holds, kept_by_system
 from engine.records.labels import label_of, names_for, names_of
 from engine.records.related import Relation, relations_of
 from engine.records.unit import Unit
-from engine.workflow import Command, compile_chart
 
 blueprint = Blueprint("records", __name__, url_prefix="/<company>/e/<entity>/<int:id>")
 
@@ -47,8 +60,6 @@ TIMELINE: Final = 30
 BADGES: Final = 3
 LONGEST: Final = 300  # lines of a timeline at most
 KINDS: Final = frozenset({"changes", "comments", "flow"})
-ASK_PEOPLE: Final = frozenset({"task.addsign", "task.cc"})
-DANGEROUS: Final = frozenset({"withdraw", "cancel", "terminate", "discard", "reject", "void"})
 
 
 @blueprint.get("")
@@ -63,6 +74,15 @@ def show(entity: str, id: int) -> str:
         return render_template("record.html", shell=shell(unit), **page.context())
 
 
+def refused_page(unit: Unit, entity: str, id: int, typed: Typed) -> str:
+    """The record with what was sent and refused, each at its place.
+
+    Raises: NotFound.
+    """
+    page = _Page(unit, entity, id, typed=typed)
+    return render_template("record.html", shell=shell(unit), **page.context())
+
+
 @blueprint.post("/fire")
 @login_required
 @patient
@@ -73,11 +93,16 @@ def fire(entity: str, id: int) -> Response:
         with writing() as unit:
             said = form.get("comment", "").strip()[:2000]
             event = form.get("event", "")
-            flows.fire(unit, entity, id, event, _payload(event), comment=said, version=_version())
+            data = _payload(unit, entity, id, event)
+            flows.fire(unit, entity, id, event, data, comment=said, version=_version())
+    except (NotFound, Busy):
+        raise
     except Failure as failure:
-        return _refused(failure, entity, id)
+        typed = refused(failure, event, form.get("task", 0, type=int))
+        with reading() as unit:
+            return make_response(refused_page(unit, entity, id, typed), status_of(failure))
     flash(gettext("Done."), "success")
-    return go(url_for(".show", entity=entity, id=id))
+    return go(url_for("records.show", entity=entity, id=id))
 
 
 @blueprint.post("/comment")
@@ -90,7 +115,7 @@ def comment(entity: str, id: int) -> Response:
             add_comment(unit, entity, id, request.form.get("comment", ""))
     except Failure as failure:
         return _refused(failure, entity, id)
-    return go(url_for(".show", entity=entity, id=id, _anchor="activity"))
+    return go(url_for("records.show", entity=entity, id=id, _anchor="activity"))
 
 
 @blueprint.post("/delete")
@@ -119,7 +144,7 @@ def restore(entity: str, id: int) -> Response:
     except Failure as failure:
         return _refused(failure, entity, id)
     flash(gettext("The record was restored."), "success")
-    return go(url_for(".show", entity=entity, id=id))
+    return go(url_for("records.show", entity=entity, id=id))
 
 
 @blueprint.post("/star")
@@ -129,21 +154,21 @@ def star(entity: str, id: int) -> Response:
     """Keep the record at hand, or no longer."""
     with writing() as unit:
         stars.star(unit, entity, id, on=request.form.get("on") == "1")
-    return go(url_for(".show", entity=entity, id=id))
+    return go(url_for("records.show", entity=entity, id=id))
 
 
-def _payload(event: str) -> dict[str, Any]:
-    """What a command on a task asks for: whom, where to, in which order."""
-    found: dict[str, Any] = {}
-    if (task := request.form.get("task", type=int)) is not None:
-        found["task"] = task
-    if mode := request.form.get("mode"):
-        found["mode"] = mode
-    to = [value for value in request.form.getlist("to") if value]
-    if event in ASK_PEOPLE:
-        found["to"] = [int(value) for value in to if value.isdecimal()]
-    elif to:
-        found["to"] = int(to[-1]) if to[-1].isdecimal() else to[-1]
+def _payload(unit: Unit, entity: str, id: int, event: str) -> dict[str, Any]:
+    """What a command on a task or an author's event asks for."""
+    if event.startswith("task."):
+        found = details(unit, event.removeprefix("task."))
+        if (task := request.form.get("task", type=int)) is not None:
+            found["task"] = task
+        return found
+    case = flows.flow_of(unit, entity, id)
+    asked = case.inputs.get(event, ()) if case else ()
+    found = given(unit, asked, payload(request.form, {event: asked}, event))
+    if chosen := picked(request.form):
+        found["chosen"] = chosen
     return found
 
 
@@ -156,7 +181,7 @@ def _refused(failure: Failure, entity: str, id: int) -> Response:
     if isinstance(failure, NotFound):
         raise failure
     tell(failure, entity)
-    return go(url_for(".show", entity=entity, id=id))
+    return go(url_for("records.show", entity=entity, id=id))
 
 
 def tell(failure: Failure, entity: str) -> None:
@@ -171,8 +196,16 @@ def tell(failure: Failure, entity: str) -> None:
 class _Page:
     """One record drawn for one reader: every method makes a part of the template's context."""
 
-    def __init__(self, unit: Unit, entity: str, id: int, *, removed: bool = False) -> None:
-        self.unit, self.id, self.removed = unit, id, removed
+    def __init__(
+        self,
+        unit: Unit,
+        entity: str,
+        id: int,
+        *,
+        removed: bool = False,
+        typed: Typed | None = None,
+    ) -> None:
+        self.unit, self.id, self.removed, self.typed = unit, id, removed, typed
         self.entity: Entity = unit.entity(entity)
         self.access = unit.access(entity)
         self.record = records.read(unit, entity, id, removed=removed)
@@ -391,47 +424,37 @@ class _Page:
         return replace(self.reader, names=self.case.names) if self.case else self.reader
 
     def flow(self) -> dict[str, Any]:
-        """Progress, what may be done now, and who decided what."""
-        case = self.case
+        """Progress, what may be done now, who decided what, and what changed since."""
+        case, name = self.case, self.entity.name
         if case is None:
-            return {"progress": [], "transitions": [], "approval": None}
-        own = [one for one in case.commands if not one.event.startswith("task.")]
-        title = text_of(case.title, language())
+            return {"progress": [], "transitions": [], "approval": None, "unplaced": self.typed}
+        around = casepage.around_of(self.unit, name, self.id, case, self.typed)
+        look = case.look if case.asked else None
+        found = differences(self.unit, self.entity, self.id, look, self.record)
+        past = names_of_differences(self.unit, found)
+        labels = {**past.labels, **self.people.names.labels}
+        reader = replace(self.people, names=replace(self.people.names, labels=labels))
+        transitions = casepage.transitions(self.people, case)
         return {
             "progress": present.progress(self.people, case.steps, case.since),
-            "transitions": [self._transition(one, at) for at, one in enumerate(own)],
-            "approval": present.approval(
-                self.people, title, case.card, self._task(case), self._task_commands(case)
-            ),
+            "transitions": transitions,
+            "approval": approval(self.people, case, around),
+            "differences": casepage.changed(reader, found),
+            "since": casepage.since_words(reader, case),
+            "typed": self.typed,
+            "unplaced": casepage.unplaced(case, self.typed),
+            "lookup": around.lookup,
+            **self._administration(case),
         }
 
-    def _transition(self, command: Command, at: int) -> dict[str, str]:
-        danger = command.event in DANGEROUS
-        plain = at == 0 and not danger and command.comment == "optional"
-        return {
-            "event": command.event,
-            "title": text_of(command.title, language()),
-            "style": "danger" if danger else "primary" if at == 0 else "default",
-            "comment": "must" if command.comment == "required" else "no" if plain else "may",
-            "reason": text(command.why, language()) if command.why else "",
-        }
-
-    def _task_commands(self, case: flows.Flow) -> list[present.TaskCommand]:
-        workflow = self.unit.app.workflow(self.entity.name)
-        states = compile_chart(workflow).states if workflow else {}
-
-        def place(state: str) -> str:
-            found = states.get(state)
-            return text_of(found.title, language()) if found and found.title else state
-
-        return present.task_commands(self.people, case.card, case.commands, place)
-
-    def _task(self, case: flows.Flow) -> present.Decidable | None:
-        """The task that the reader may decide now."""
-        for command in case.commands:
-            if command.event == "task.approve" and command.task and command.task in case.tasks:
-                return present.Decidable(case.tasks[command.task], case.version)
-        return None
+    def _administration(self, case: flows.Flow) -> dict[str, str]:
+        """Where an administrator helps the case on, and tries the workflow with this record."""
+        flow = self.unit.app.workflow(self.entity.name)
+        if flow is None or not self.unit.administers:
+            return {}
+        walk = url_for("simulation.walk", workflow=flow.id, record=self.id)
+        case_href = url_for("cases.show", id=case.instance) if case.instance else ""
+        return {"simulate_href": walk, "case_href": case_href}
 
     # --- what happened -------------------------------------------------------------------------
     def timeline(self) -> dict[str, Any]:
@@ -452,7 +475,7 @@ class _Page:
         more = ""
         if len(lines) > most and most < LONGEST:
             more = url_for(
-                ".show",
+                "records.show",
                 entity=self.entity.name,
                 id=self.id,
                 show=shown or None,
@@ -466,7 +489,7 @@ class _Page:
                 {
                     "title": title,
                     "href": url_for(
-                        ".show",
+                        "records.show",
                         entity=self.entity.name,
                         id=self.id,
                         show=key or None,

@@ -20,6 +20,7 @@ from engine.definitions.layers import Layers, Sources, stack
 from engine.definitions.limits import ENTITIES
 from engine.definitions.lint import Known, lint
 from engine.definitions.model import Entity, Model, Workflow
+from engine.definitions.notices import notices
 from engine.definitions.references import Shelf, expand
 from engine.problems import Problem, Severity
 
@@ -89,6 +90,8 @@ class _Run:
             currency=said.get("currency", manifest.CURRENCY),
             timezone=said.get("timezone", manifest.TIMEZONE),
             hash=_hash(self.layers.documents),
+            calendar=manifest.calendar(said),
+            notices=notices(said, language),
         )
 
     def _checked(self, kind: str, merged: Merged) -> dict[str, Any] | None:

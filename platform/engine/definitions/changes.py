@@ -85,6 +85,7 @@ _COMPANY: Final = {
     "languages": "P302",
     "currency": "P303",
     "timezone": "P304",
+    "calendar": "H114",
     "packs": "P305",
 }
 

@@ -2,6 +2,9 @@
 
 Source paths: ``entity_defs/<pack>/<name>.json``, ``workflows/<pack>/<id>.json``; a company's own
 layer is ``overlay/<name>.json`` and ``overlay/workflows/<id>.json`` and comes last.
+
+A layer's file is a patch of what lies below it; but a workflow that says everything a workflow
+must say (`WHOLE`) stands alone: a patch could neither order states nor leave one out.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ _PATH: Final = re.compile(
     r"|overlay/(?P<own>[a-z][a-z0-9_]{0,39})"
     r"|overlay/workflows/(?P<own_flow>[a-z][a-z0-9_]{0,39}))\.json"
 )
+WHOLE: Final = frozenset({"id", "version", "entity", "initial", "states"})
 _NOT_DEFINITIONS: Final = frozenset({"sample"})  # sample data lies beside the definitions
 
 
@@ -116,6 +120,9 @@ def _put(layers: Layers, folder: str, name: str, layer: str, document: Document)
     if below is None:
         if folder == "entity_defs":
             layers.home[name] = layer
+        where[name] = Merged(name, document.data, [document])
+        return
+    if folder == "workflows" and isinstance(document.data, dict) and document.data.keys() >= WHOLE:
         where[name] = Merged(name, document.data, [document])
         return
     patch = {key: value for key, value in document.data.items() if key != "$schema"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import date
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -36,10 +37,26 @@ def lint_pack(model: Model, findings: Findings, entities: Collection[str],
     if model.timezone not in _timezones():
         findings.add("D081", "/timezone", timezone=model.timezone,
                      guess=guess(model.timezone, _timezones()))  # fmt: skip
+    _calendar(model, findings)
     if not any(role.admin for role in model.roles.values()):
         findings.warn("D080", "/roles")
     if not entities:
         findings.warn("D087", "")
+
+
+def _calendar(model: Model, findings: Findings) -> None:
+    """The spans of a working day follow each other, and the single days are days."""
+    before = ""
+    for at, (opens, closes) in enumerate(model.calendar.hours):
+        if not before <= opens < closes:
+            findings.add("H110", f"/calendar/hours/{at}", opens=opens, closes=closes)
+            return
+        before = closes
+    for day in model.calendar.days:
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            findings.add("H112", pointer("calendar", "days", day), day=day)
 
 
 def lint_workflow(flow: Workflow, model: Model, findings: Findings, entities: Collection[str],

@@ -102,28 +102,39 @@ def _object(data: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "D009", "", {}
 
 
+_Trail = tuple[Any, ...]  # () or (trail, key): a pointer is only written for what is odd
+
+
+def _at(trail: _Trail) -> str:
+    parts: list[Any] = []
+    while trail:
+        trail, part = trail
+        parts.append(part)
+    return pointer(*reversed(parts))
+
+
 def _odd_values(data: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Values that JSON allows and we do not keep, as (code, pointer, params)."""
-    queue: list[tuple[str, Any, int]] = [("", data, 1)]
+    queue: list[tuple[_Trail, Any, int]] = [((), data, 1)]
     while queue:
         at, value, depth = queue.pop()
         match value:
             case dict() | list() if depth > DEPTH:
-                yield "D004", at, {"limit": DEPTH}
+                yield "D004", _at(at), {"limit": DEPTH}
                 return
             case dict() | list() if len(value) > MEMBERS:
-                yield "D010", at, {"limit": MEMBERS, "count": len(value)}
+                yield "D010", _at(at), {"limit": MEMBERS, "count": len(value)}
             case dict():
                 if bad := next((key for key in value if not storable(key)), None):
-                    yield "D008", at, {"value": shown(bad)}
+                    yield "D008", _at(at), {"value": shown(bad)}
                     return
-                queue += [(at + pointer(key), item, depth + 1) for key, item in value.items()]
+                queue += [((at, key), item, depth + 1) for key, item in value.items()]
             case list():
-                queue += [(f"{at}/{index}", item, depth + 1) for index, item in enumerate(value)]
+                queue += [((at, index), item, depth + 1) for index, item in enumerate(value)]
             case str() if not storable(value):
-                yield "D008", at, {"value": shown(value)}
+                yield "D008", _at(at), {"value": shown(value)}
             case _BadNumber():
-                yield "D003", at, {"digits": NUMBER_DIGITS}
+                yield "D003", _at(at), {"digits": NUMBER_DIGITS}
 
 
 def storable(text: str) -> bool:

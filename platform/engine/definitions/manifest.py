@@ -8,7 +8,7 @@ from typing import Any, Final
 from engine.definitions.checking import check
 from engine.definitions.document import Document, Findings, Merged
 from engine.definitions.labels import label
-from engine.definitions.model import Card, Entity, Label, MenuItem, Pack, Role
+from engine.definitions.model import Calendar, Card, Entity, Label, MenuItem, Pack, Role
 
 LANGUAGES: Final = ("zh-CN", "en")
 CURRENCY: Final = "CNY"
@@ -58,6 +58,18 @@ def cards(data: Mapping[str, Any], entities: Mapping[str, Entity],
             measure=measure if (measure := said.get("measure", "")) != "count" else "",
         )
         for said in in_order(data.get("cards", {}))
+    )
+
+
+def calendar(data: Mapping[str, Any]) -> Calendar:
+    """When people work; what the pack does not say is as usual."""
+    said = data.get("calendar", {})
+    usual = Calendar()
+    return Calendar(
+        hours=tuple((span[0], span[1]) for span in said.get("hours", usual.hours)),
+        weekdays=tuple(sorted(said.get("weekdays", usual.weekdays))),
+        holidays=said.get("holidays", ""),
+        days=dict(said.get("days", {})),
     )
 
 

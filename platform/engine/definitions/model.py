@@ -231,6 +231,16 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeText:
+    """A text of notices: labels with placeholders in braces, see `engine.definitions.notices`."""
+
+    name: str
+    title: Label
+    body: Label = field(default_factory=dict)
+    kind: str = ""  # "" is what the effect is by itself
+
+
+@dataclass(frozen=True, slots=True)
 class Pack:
     """What `pack.json` says about itself."""
 
@@ -238,6 +248,21 @@ class Pack:
     title: Label
     version: str
     builds_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """When people work: what a deadline in working time counts.
+
+    `hours` are the spans of a working day ("09:00", "12:00"), `weekdays` the days of the week that
+    are worked (Monday is 1), `holidays` the country whose public holidays count ("" none), `days`
+    single days that are different: "off" or "on".
+    """
+
+    hours: tuple[tuple[str, str], ...] = (("09:00", "18:00"),)
+    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
+    holidays: str = ""
+    days: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +280,8 @@ class Model:
     currency: str
     timezone: str
     hash: str
+    calendar: Calendar = field(default_factory=Calendar)
+    notices: Mapping[str, NoticeText] = field(default_factory=dict)
 
     @property
     def default_language(self) -> str:

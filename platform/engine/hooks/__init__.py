@@ -5,6 +5,33 @@ package with an entry point in the group ``dougong``) whose module implements so
 `implement`; it declares only the arguments it needs.
 """
 
+from engine.hooks.channels import (
+    CHANNELS,
+    Answer,
+    ChannelKind,
+    GiveUp,
+    Label,
+    Message,
+    Pace,
+    Retry,
+    Setting,
+    Transport,
+    register_channel,
+)
 from engine.hooks.specs import GROUP, implement
 
-__all__ = ["GROUP", "implement"]
+__all__ = [
+    "CHANNELS",
+    "GROUP",
+    "Answer",
+    "ChannelKind",
+    "GiveUp",
+    "Label",
+    "Message",
+    "Pace",
+    "Retry",
+    "Setting",
+    "Transport",
+    "implement",
+    "register_channel",
+]

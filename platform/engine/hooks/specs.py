@@ -7,6 +7,8 @@ from typing import Final
 
 import pluggy
 
+from engine.hooks.channels import ChannelKind
+
 GROUP: Final = "dougong"
 
 specify = pluggy.HookspecMarker(GROUP)
@@ -18,4 +20,12 @@ def field_types() -> Iterable[type]:  # type: ignore[empty-body]
     """New field types: subclasses of `engine.fields.FieldType`, known to definitions by `name`.
 
     Called once per process, before any definition is read.
+    """
+
+
+@specify
+def channels() -> Iterable[ChannelKind]:  # type: ignore[empty-body]
+    """New kinds of channels that notices leave by: instances of `engine.hooks.ChannelKind`.
+
+    Called once per process.
     """

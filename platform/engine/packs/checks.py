@@ -18,20 +18,14 @@ from engine.definitions.model import Entity, Field, FormPart, Grant, Model, Work
 from engine.expressions import ExpressionError, Scope, check, dependencies, parse, scope_of
 from engine.expressions.functions import FUNCTIONS
 from engine.expressions.tree import Call, Node, paths, walk
-from engine.expressions.types import ANY, BOOL, DATE, DATETIME, TEXT, USER, ListOf, RecordOf, Type
+from engine.expressions.types import BOOL, DATE, DATETIME, ListOf, RecordOf, Type
 from engine.fields import bind
 from engine.lists import Condition, Filter, parse_query
+from engine.packs.notices import check_notices, check_uses
 from engine.problems import Problem, Severity
-from engine.workflow import compile_chart
-from engine.workflow.lint import check_chart, expressions_of
+from engine.records.worktime import known_country
+from engine.workflow import check_chart, compile_chart, expressions_of, types_at
 
-# What a guard may name beside the fields; an event's data is known at run time only.
-_FLOW: Mapping[str, Type] = {
-    "event": ANY,
-    "starter": USER,
-    "states": ListOf(TEXT),
-    "decisions": ListOf(ANY),
-}
 _ACTIONS = ("read", "write", "create", "delete", "export")
 # The same for a whole statement: records fill them in.
 _GIVEN = frozenset({"me", "my"})
@@ -244,18 +238,20 @@ def _circle(circle: tuple[Formula, ...]) -> Problem:
 def _workflow(model: Model, flow: Workflow) -> Iterator[Problem]:
     wrong = check_chart(flow, model)
     yield from wrong
+    yield from check_uses(model, flow)
     entity = model.entities.get(flow.entity)
     told = {one.pointer for one in wrong}
     if entity is None:
         return
-    scope = scope_of(model, entity, type_of, _FLOW)
-    for source, at, expected in expressions_of(compile_chart(flow)):
+    chart = compile_chart(flow)
+    for source, at, expected in expressions_of(chart):
         if at in told:
             continue
+        scope = scope_of(model, entity, type_of, types_at(chart, model, at))
         if expected == "instant":
             yield from _instant(source, at, scope)
             continue
-        wanted = BOOL if expected == "bool" else _assigned(entity, at)
+        wanted = BOOL if expected == "bool" else _expected(model, entity, source, at, expected)
         yield from _Place(source, at, scope, wanted).problems()
 
 
@@ -266,9 +262,22 @@ def _instant(source: str, at: str, scope: Scope) -> Iterator[Problem]:
         yield from wrong[0]
 
 
-def _assigned(entity: Entity, at: str) -> Type | None:
-    field = entity.fields.get(at.rpartition("/")[2])
-    return type_of(field) if field else None
+def _expected(
+    model: Model, entity: Entity, source: str, at: str, expected: str
+) -> Type | None:  # fmt: skip
+    """The type a place wants; None where any value will do."""
+    kind, _, about = expected.partition(":")
+    if kind == "records":
+        flow = model.workflows.get(about)
+        return ListOf(RecordOf(flow.entity)) if flow else None
+    owner, _, name = about.partition(".") if about else (entity.name, "", at.rpartition("/")[2])
+    target = model.entities.get(owner)
+    field = target.fields.get(name) if target and kind != "any" else None
+    if field is None or field.rows is not None:
+        return None
+    if source == "id" and field.reference and field.reference.to == entity.name:
+        return None  # the record itself
+    return type_of(field)
 
 
 # --- menus and cards ---------------------------------------------------------------------------
@@ -289,6 +298,9 @@ def _manifest(model: Model, data: Mapping[str, Any], icons: Collection[str]) -> 
         yield from _query(model, card, pointer("cards", name))
     for name, menu in data.get("menus", {}).items():
         yield from _menu(model, menu, pointer("menus", name), icons)
+    yield from check_notices(model, data)
+    if (country := model.calendar.holidays) and not known_country(country):
+        yield Problem("H111", {"country": country}, "/calendar/holidays")
 
 
 def _menu(

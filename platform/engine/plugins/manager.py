@@ -1,4 +1,4 @@
-"""The plugin manager: folders and entry points in, registered field types out."""
+"""The plugin manager: folders and entry points in, registered field types and channels out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import ModuleType
 import pluggy
 
 from engine.fields import FieldType, register
-from engine.hooks import GROUP, specs
+from engine.hooks import GROUP, ChannelKind, register_channel, specs
 
 
 class PluginError(Exception):
@@ -37,6 +37,7 @@ def load_plugins(folders: Iterable[Path] = ()) -> pluggy.PluginManager:
     except pluggy.PluginValidationError as error:
         raise PluginError(getattr(error.plugin, "__name__", "?"), error) from error
     _register_field_types(manager)
+    _register_channels(manager)
     return manager
 
 
@@ -65,5 +66,15 @@ def _register_field_types(manager: pluggy.PluginManager) -> None:
         for found in offered:
             try:
                 register(found)
+            except (TypeError, ValueError) as error:
+                raise PluginError(implementation.plugin_name, error) from error
+
+
+def _register_channels(manager: pluggy.PluginManager) -> None:
+    for implementation in manager.hook.channels.get_hookimpls():
+        offered: Iterable[ChannelKind] = implementation.function()  # type: ignore[assignment]
+        for found in offered:
+            try:
+                register_channel(found)
             except (TypeError, ValueError) as error:
                 raise PluginError(implementation.plugin_name, error) from error

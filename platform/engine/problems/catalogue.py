@@ -3,7 +3,8 @@
 Entries are ``{"text": "… {name} …", "hint": "…"}``; what stands in ``[[…]]`` is left out when a
 parameter in it is empty, and ``{count:record|records}`` is the word that goes with the number.
 Every code stands in every catalogue (a test holds that). Codes: D definitions, X expressions,
-V values of records, A access, W workflows, P publishing, R requests, S storage and start-up.
+V values of records, A access, W workflows, P publishing, R requests, S storage and start-up,
+C running cases, E workflow editor, H people, I approvals, M simulation, N notices, Q deliveries.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +44,7 @@ class Company:
     def __init__(self, key: str, database: Database, files: Path | None = None) -> None:
         self.key, self.database = key, database
         self.files = files
+        self.waker: Callable[[], None] | None = None  # of the runner in this process
         self._app: Application | None = None
         self._lock = threading.Lock()
 
@@ -91,7 +92,8 @@ class Company:
             with begin as connection:
                 app = self.application(connection, within.version if within else None)
                 moment = now or datetime.now(UTC)
-                yield Unit(app, connection, actor, moment, source, self.files, write)
+                unit = Unit(app, connection, actor, moment, source, self.files, write)
+                yield unit
                 # who had to wait for a publish wrote with formulas that hold no longer
                 if write and self.database.kind != "sqlite":
                     self._still(connection, app)
@@ -101,6 +103,13 @@ class Company:
             if _stale(error):
                 self.forget()  # the next unit reads the version again
             raise
+        if unit.posted:
+            self.wake()
+
+    def wake(self) -> None:
+        """Tell the runner of this process, if there is one, that something is to be done."""
+        if (waker := self.waker) is not None:
+            waker()
 
     def _still(self, connection: sa.Connection, app: Application) -> None:
         try:

@@ -1,7 +1,8 @@
 """Uploaded files: content by its hash in the company's folder, facts in the database.
 
 A file is nobody's but the uploader's until a record that points at it is saved; from then on
-whoever may read that record, and in it a field that holds the file, may read the file.
+whoever may read that record, and in it a field that holds the file, may read the file. A signature
+is read by whoever may know of the case it was given in.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from engine.fields import FILE
 from engine.problems import Problem
 from engine.records.failures import Busy, Invalid, NotFound
 from engine.records.filekinds import HEAD, PICTURES, accepted, clean_name, ending_of, mime_of
+from engine.records.flow_signatures import may_see_signature
 from engine.records.reading import read
 from engine.records.references import pointers_of
 from engine.records.unit import Unit
@@ -130,6 +132,8 @@ def clear_uploads(unit: Unit, before: datetime) -> int:
 def _may_read(unit: Unit, row: Any) -> bool:
     if row.record_id is None:
         return unit.actor.system or (row.by_id is not None and row.by_id == unit.actor.id)
+    if may_see_signature(unit, row.id):
+        return True
     try:
         record = read(unit, row.entity, row.record_id)
     except NotFound:

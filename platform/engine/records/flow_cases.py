@@ -34,6 +34,7 @@ from engine.workflow import (
 
 Record = dict[str, Any]
 _TASK, _CANDIDATE = system.WF_TASK, system.WF_CANDIDATE
+_INSTANCE, _COPY = system.WF_INSTANCE, system.WF_COPY
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +170,35 @@ def _starter(unit: Unit, entity: Entity, record: Mapping[str, Any]) -> int | Non
 
 # --- who may know of it ------------------------------------------------------------------------
 def knows(unit: Unit, entity: str, id: int) -> bool:
-    """Whether the actor may know of a record's case: he may read the record, or takes part in it.
+    """Whether the actor may know of a record's case: he may read the record, takes part in it, or
+    got a copy.
 
-    Taking part opens the case (who decided what, why, the label and the plain facts), not the
-    record's page: that stays a matter of roles. Who has decided still knows; and who came too late
-    is told by whom it was done.
+    Taking part, or being told, opens the case (who decided what, why, the label and the plain
+    facts), not the record's page: that stays a matter of roles. Who has decided still knows; and
+    who came too late is told by whom it was done.
     """
     if unit.actor.system or visible(unit, entity, [id]):
         return True
-    return asked(unit, entity, id) or took_part(unit, entity, id)
+    return asked(unit, entity, id) or took_part(unit, entity, id) or copied(unit, entity, id)
+
+
+def copied(unit: Unit, entity: str, id: int) -> bool:
+    """Whether a case on the record was copied to the actor."""
+
+    def build() -> sa.Select[Any]:
+        return (
+            sa.select(_INSTANCE.c.id)
+            .join(_COPY, _COPY.c.instance_id == _INSTANCE.c.id)
+            .where(
+                _INSTANCE.c.entity == sa.bindparam("entity", type_=sa.Text()),
+                _INSTANCE.c.record_id == sa.bindparam("record", type_=_TASK.c.id.type),
+                _COPY.c.user_id == sa.bindparam("me", type_=_TASK.c.id.type),
+            )
+            .limit(1)
+        )
+
+    values = {"entity": entity, "record": id, "me": unit.actor.id}
+    return bool(unit.app.statement(("wf copied",), build).rows(unit.connection, values))
 
 
 def asked(unit: Unit, entity: str, id: int) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.definitions.model import Workflow
 from engine.records.failures import Busy
+from engine.records.outbox_rows import post
 from engine.records.unit import Unit
 from engine.storage.types import dumps
 from engine.tables import system
@@ -45,6 +47,16 @@ class Stored:
     instance: Instance
     chart: Chart
     beginning: Outcome | None = None  # of a case not written yet
+    parent: Parent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The case whose ``call`` state waits for this one; `key` says which of its children it is."""
+
+    id: int
+    state: str
+    key: str
 
 
 def latest(unit: Unit, entity: str, record: int, *, lock: bool = False) -> Stored | None:
@@ -69,7 +81,21 @@ def stored(unit: Unit, row: Mapping[str, Any]) -> Stored:
     """The instance of a row of `dg_wf_instance`."""
     instance = instance_from_json(row["body"])
     chart = chart_of(unit, row["definition_id"], instance.workflow, instance.hash)
-    return Stored(row["id"], row["version"], row["entity"], row["record_id"], instance, chart)
+    return Stored(
+        row["id"],
+        row["version"],
+        row["entity"],
+        row["record_id"],
+        instance,
+        chart,
+        parent=_parent(row),
+    )
+
+
+def _parent(row: Mapping[str, Any]) -> Parent | None:
+    if not row["parent_key"]:
+        return None
+    return Parent(row["parent_id"], row["parent_state"], row["parent_key"])
 
 
 def chart_of(unit: Unit, definition: int, workflow: str, hash: str) -> Chart:
@@ -173,17 +199,22 @@ def update(
     Raises: Busy when somebody was faster; nothing is lost by trying again.
     """
     instance = outcome.instance
-    met = unit.connection.execute(
-        sa.update(_INSTANCE)
-        .where(_INSTANCE.c.id == old.id, _INSTANCE.c.version == old.version)
-        .values(
-            state=outcome.state,
-            body=to_json(instance),
-            version=old.version + 1,
-            done_at=unit.now if instance.done else None,
-        )
-    )
-    if met.rowcount != 1:
+    values = {
+        "state": outcome.state,
+        "body": to_json(instance),
+        "version": old.version + 1,
+        "done_at": unit.now if instance.done else None,
+    }
+
+    def build() -> sa.Executable:
+        mine = (_INSTANCE.c.id == _given(_INSTANCE, "id"),)
+        same = (_INSTANCE.c.version == sa.bindparam("was", type_=_INSTANCE.c.version.type),)
+        given = {name: _given(_INSTANCE, name) for name in values}
+        return sa.update(_INSTANCE).where(*mine, *same).values(given)
+
+    found = {f"v_{name}": value for name, value in {"id": old.id, **values}.items()}
+    statement = unit.app.statement(("wf update",), build)
+    if statement.run(unit.connection, {**found, "was": old.version}) != 1:
         raise Busy
     _write(unit, old, outcome, old.instance.timers, key, result)
 
@@ -201,15 +232,86 @@ def _write(
     _timers(unit, case, outcome, {timer.name: timer for timer in timers})
     _effects(unit, case, outcome)
     _copies(unit, case.id, outcome.instance)
+    if case.parent is not None and outcome.instance.done:
+        _answer(unit, case, case.parent, outcome.instance.sequence)
 
 
-def _insert_many(unit: Unit, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows with ids of their own, in one statement."""
+def _answer(unit: Unit, case: Stored, parent: Parent, sequence: int) -> None:
+    """Tell the case that called this one that it has ended."""
+    body = {"state": parent.state, "child": case.id, "key": parent.key}
+    post(unit, f"{case.id}:{sequence}:called", "called", body, instance=parent.id)
+
+
+def failing(unit: Unit, case: int, timer: str) -> bool:
+    """Whether the runner has tried this timer and failed."""
+    tried = sa.select(_TIMER.c.attempts).where(_TIMER.c.instance_id == case, _TIMER.c.name == timer)
+    return bool(unit.connection.scalar(tried))
+
+
+def adopt(unit: Unit, case: Stored, parent: Parent) -> None:
+    """Make a case the child of another; one that has ended answers at once."""
+    unit.connection.execute(
+        sa.update(_INSTANCE)
+        .where(_INSTANCE.c.id == case.id)
+        .values(parent_id=parent.id, parent_state=parent.state, parent_key=parent.key)
+    )
+    if case.instance.done:
+        _answer(unit, case, parent, case.instance.sequence)
+
+
+def called_by(unit: Unit, parent: int, state: str, prefix: str) -> list[Stored]:
+    """The children that one visit of a ``call`` state began, in the order of their keys."""
+    rows = unit.connection.execute(
+        sa.select(_INSTANCE)
+        .where(
+            _INSTANCE.c.parent_id == parent,
+            _INSTANCE.c.parent_state == state,
+            _INSTANCE.c.parent_key.startswith(prefix, autoescape=True),
+        )
+        .order_by(_INSTANCE.c.id)
+    ).mappings()
+    return [stored(unit, dict(row)) for row in rows]
+
+
+def callers(unit: Unit, case: Stored) -> list[int]:
+    """The cases above this one, each called by the next."""
+    found: list[int] = []
+    above = case.parent.id if case.parent else None
+    while above is not None and above not in found:
+        found.append(above)
+        wanted = sa.select(_INSTANCE.c.parent_id).where(_INSTANCE.c.id == above)
+        above = unit.connection.scalar(wanted)
+    return found
+
+
+def _given(table: sa.Table, name: str) -> sa.BindParameter[Any]:
+    """The value for a column: every step writes, so its statements are compiled once."""
+    return sa.bindparam(f"v_{name}", type_=table.c[name].type)
+
+
+def _insert_many(
+    unit: Unit,
+    table: sa.Table,
+    rows: Sequence[dict[str, Any]],
+    finish: Callable[[Any], sa.Executable] = lambda insert: insert,
+) -> None:
+    """Rows with ids of their own, in one statement; `finish` says what else is to be in it."""
     if not rows:
         return
     ids = unit.app.database.ids.take(unit.connection, len(rows))
-    numbered = [{"id": id, **row} for id, row in zip(ids, rows, strict=True)]
-    unit.connection.execute(sa.insert(table), numbered)
+    names = ("id", *rows[0])
+
+    def build() -> sa.Executable:
+        insert = postgresql.insert if unit.app.database.kind == "postgresql" else sqlite.insert
+        return finish(insert(table).values({name: _given(table, name) for name in names}))
+
+    statement = unit.app.statement(("wf insert", table.name, names), build)
+    numbered = [{f"v_{name}": value for name, value in row.items()} for row in rows]
+    statement.run_many(
+        unit.connection, ({"v_id": id, **row} for id, row in zip(ids, numbered, strict=True))
+    )
+    if table is _TIMER or table is _OUTBOX:
+        unit.posted = True
 
 
 def _events(
@@ -238,23 +340,18 @@ def _events(
 
 
 def _tasks(unit: Unit, case: Stored, outcome: Outcome) -> None:
-    if not outcome.tasks:
-        return
-    same = _TASK.c.instance_id == case.id
-    known = {
-        row.number: row.id
-        for row in unit.connection.execute(sa.select(_TASK.c.number, _TASK.c.id).where(same))
-    }
-    fresh = [task for task in outcome.tasks if task.id not in known]
-    _insert_many(unit, _TASK, [_task_row(case, task, outcome) for task in fresh])
-    for task in outcome.tasks:
-        if task.id in known:
-            values = _task_values(task)
-            if task.status == "open":  # a task that waited for its turn gets its deadline now
-                values["due_at"] = sa.func.coalesce(_TASK.c.due_at, _deadline(task, outcome))
-            unit.connection.execute(
-                sa.update(_TASK).where(_TASK.c.id == known[task.id]).values(values)
-            )
+    """Rows of the tasks that are new or changed. A task that waited for its turn gets its deadline
+    when it opens, and keeps it."""
+
+    def merged(insert: Any) -> sa.Executable:
+        set_ = {name: insert.excluded[name] for name in _task_values(outcome.tasks[0])}
+        set_["due_at"] = sa.func.coalesce(_TASK.c.due_at, insert.excluded.due_at)
+        done: sa.Executable = insert.on_conflict_do_update(
+            index_elements=["instance_id", "number"], set_=set_
+        )
+        return done
+
+    _insert_many(unit, _TASK, [_task_row(case, task, outcome) for task in outcome.tasks], merged)
     _candidates(unit, case.id, outcome.tasks)
 
 
@@ -288,6 +385,7 @@ def _task_values(task: Task) -> dict[str, Any]:
         "comment": task.comment,
         "opened_at": task.opened_at,
         "decided_at": task.decided_at,
+        "signature_id": task.signature,
     }
 
 
@@ -374,10 +472,43 @@ def suspend(unit: Unit, case: Stored) -> None:
 
 
 def resume(unit: Unit, case: Stored) -> None:
-    """The record came back: the case goes on where it stood. What was due meanwhile is due now."""
+    """The record came back: the case goes on where it stood. What was due meanwhile is due now,
+    and cases it waits for may have ended."""
     if not case.instance.done:
         set_timers(unit, case.id, case.instance.timers)
+        for call in case.instance.calls:
+            parent = Parent(case.id, call.state, call_prefix(case.id, call.state, call.number))
+            _answer(unit, replace(case, parent=parent), parent, _moment(unit))
+        if case.instance.calls:
+            _call_again(unit, case.id)
         _set_done(unit, case, None)
+
+
+def suspended(unit: Unit, id: int) -> bool:
+    """Whether a case stands still because its record is in the recycle bin."""
+    wanted = sa.select(_INSTANCE.c.body).where(
+        _INSTANCE.c.id == id, _INSTANCE.c.done_at.is_not(None)
+    )
+    body = unit.connection.scalar(wanted)
+    return body is not None and not instance_from_json(body).done
+
+
+def _call_again(unit: Unit, id: int) -> None:
+    """What a case that stood still could not begin meanwhile is begun now."""
+    asked = (_OUTBOX.c.instance_id == id, _OUTBOX.c.kind == "call", _OUTBOX.c.done_at.is_(None))
+    unit.connection.execute(
+        sa.update(_OUTBOX).where(*asked).values(next_try=unit.now, attempts=0, dead_at=None)
+    )
+    unit.posted = True
+
+
+def _moment(unit: Unit) -> int:
+    return int(unit.now.timestamp() * 1_000_000)
+
+
+def call_prefix(parent: int, state: str, number: int) -> str:
+    """What the keys of the children of one visit of a ``call`` state begin with."""
+    return f"{parent}:{state}:{number}:"
 
 
 def _set_done(unit: Unit, case: Stored, at: datetime | None) -> None:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Literal
 
+import sqlalchemy as sa
+
 from engine.definitions.model import Label
 from engine.fields import USER, Names
 from engine.records import flow_store
+from engine.records.flow_called import Called, called_cases
 from engine.records.flow_cases import Situation, situation
+from engine.records.flow_inputs import Choice, Input, choices_of, inputs_of
+from engine.records.flow_waiting import Pending, pending
 from engine.records.flow_words import event_title, state_title, worded_problem
 from engine.records.labels import names_of
 from engine.records.unit import Unit
+from engine.tables import system
 from engine.workflow import (
     Card,
+    Chart,
     Command,
     Event,
     EventRow,
@@ -27,6 +34,7 @@ from engine.workflow import (
 )
 from engine.workflow import progress as progress_of
 
+_EVENT = system.WF_EVENT
 _AUTOMATIC: Mapping[str, Label] = {
     "start": {"zh-CN": "开始", "en": "Begun"},
     "timer": {"zh-CN": "到期自动处理", "en": "Came due"},
@@ -74,14 +82,35 @@ class Flow:
     tasks: Mapping[int, int]
     mine: int | None
     names: Names
+    starter: int | None = None
+    asked: bool = False  # whether an open task waits for the actor
+    waiting: Sequence[Pending] = ()
+    choices: Sequence[Choice] = ()
+    inputs: Mapping[str, Sequence[Input]] = field(default_factory=dict)  # of authors' events
+    required: Sequence[str] = ()  # fields that must be filled before the actor can approve
+    signature: bool = False
+    look: Look | None = None
+    chart: Chart | None = None
+    reminded: Mapping[str, datetime] = field(default_factory=dict)  # by state, the last time
+    called: Sequence[Called] = ()
 
 
-def flow_of(unit: Unit, entity: str, id: int) -> Flow | None:
-    """The case of a record; None when it has none.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """When the actor, or the round before, saw the record last, and the record's version then (None
+    when it is not known)."""
+
+    at: datetime
+    version: int | None
+    own: bool  # it was the actor himself
+
+
+def flow_of(unit: Unit, entity: str, id: int, *, known: bool = False) -> Flow | None:
+    """The case of a record; None when it has none. `known`: the actor may know of it.
 
     Raises: NotFound for who may neither read the record nor is asked about it.
     """
-    found = situation(unit, entity, id)
+    found = situation(unit, entity, id, known=known)
     if found is None:
         return None
     case, chart, instance = found.case, found.case.chart, found.case.instance
@@ -90,12 +119,9 @@ def flow_of(unit: Unit, entity: str, id: int) -> Flow | None:
     seen = approval_card(chart, instance)
     tasks = flow_store.task_ids(unit, case.id)
     moves = [row for row in rows if row.before != row.after]
-    mine = [
-        task.id
-        for task in instance.tasks
-        if task.status == "open" and task.assignee == unit.actor.id and task.id in tasks
-    ]
     state = chart.reported(instance.active)
+    orders = _commands(unit, found)
+    waiting, choices = pending(found, seen), choices_of(found, steps)
     return Flow(
         instance=case.id,
         title=chart.title,
@@ -106,12 +132,79 @@ def flow_of(unit: Unit, entity: str, id: int) -> Flow | None:
         version=found.record["version"],
         steps=steps,
         card=seen,
-        commands=_commands(unit, found),
+        commands=orders,
         events=told,
         tasks=tasks,
-        mine=tasks[mine[0]] if len(mine) == 1 else None,
-        names=_names(unit, instance.starter, steps, seen, told),
+        mine=_mine(unit, found, tasks),
+        names=_names(unit, instance.starter, steps, seen, told, _beside(waiting, choices)),
+        starter=instance.starter,
+        asked=any(wait.user == unit.actor.id for wait in seen.waits_for),
+        waiting=waiting,
+        choices=choices,
+        inputs=_inputs(found, orders),
+        required=_required(found, orders),
+        signature=any("signature" in one.asks for one in orders if one.event == "task.approve"),
+        look=_last_look(unit, found, rows),
+        chart=chart,
+        reminded=instance.reminded,
+        called=called_cases(unit, found),
     )
+
+
+def _mine(unit: Unit, found: Situation, tasks: Mapping[int, int]) -> int | None:
+    """The id of the actor's open task, when there is just one."""
+    mine = [
+        task.id
+        for task in found.case.instance.tasks
+        if task.status == "open" and task.assignee == unit.actor.id and task.id in tasks
+    ]
+    return tasks[mine[0]] if len(mine) == 1 else None
+
+
+def _inputs(found: Situation, orders: Sequence[Command]) -> Mapping[str, Sequence[Input]]:
+    """What the author's events ask for, those that ask for something."""
+    events = [one.event for one in orders if not one.event.startswith("task.")]
+    asked = {event: inputs_of(found.case.chart, found.entity, event) for event in events}
+    return {event: inputs for event, inputs in asked.items() if inputs}
+
+
+def _required(found: Situation, orders: Sequence[Command]) -> list[str]:
+    """The fields that have to be filled where the actor may approve."""
+    own = dict.fromkeys(one.state for one in orders if one.event == "task.approve")
+    return [
+        name
+        for state in own
+        for name, right in found.case.chart.states[state].fields.items()
+        if right == "required" and name in found.entity.fields
+    ]
+
+
+def _beside(waiting: Sequence[Pending], choices: Sequence[Choice]) -> set[int | None]:
+    """The people of what is to come."""
+    people: set[int | None] = {one for wait in waiting for one in wait.people}
+    people |= {one for wait in waiting for coming in wait.coming for one in coming.to}
+    return people | {one for choice in choices for one in (*(choice.people or ()), *choice.chosen)}
+
+
+def _last_look(unit: Unit, found: Situation, rows: Sequence[EventRow]) -> Look | None:
+    """The actor's own last decision; else where the last round that came to nothing ended."""
+    instance, me = found.case.instance, unit.actor.id
+    mine = max((task.decided_seq for task in instance.tasks if task.decided_by == me), default=0)
+    sequence = mine
+    if not mine:
+        lost = {one.state for one in instance.rounds if one.outcome not in ("", "approved")}
+        left = [row for row in rows if lost & ({*row.before} - {*row.after})]
+        ends = [row.cause for row in left if not row.type.startswith("done.approved.")]
+        sequence = max(ends, default=0)
+    row = next((one for one in rows if one.sequence == sequence), None)
+    if row is None:
+        return None
+    kept = unit.connection.scalar(
+        sa.select(_EVENT.c.result).where(
+            _EVENT.c.instance_id == found.case.id, _EVENT.c.seq == sequence
+        )
+    )
+    return Look(row.at, (kept or {}).get("version"), bool(mine))
 
 
 def progress(unit: Unit, entity: str, id: int) -> tuple[Step, ...]:
@@ -213,8 +306,9 @@ def _names(
     steps: Sequence[Step],
     seen: Card,
     told: Sequence[Happened],
+    more: set[int | None] | None = None,
 ) -> Names:
-    people: set[int | None] = {starter, *seen.copies}
+    people: set[int | None] = {starter, *seen.copies, *(more or ())}
     people |= {step.by for step in steps} | {line.actor for line in told}
     people |= {line.on_behalf_of for line in told} | {wait.user for wait in seen.waits_for}
     for round_ in seen.rounds:

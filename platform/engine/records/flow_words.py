@@ -20,6 +20,15 @@ from engine.workflow.commands import TITLES
 _FORBIDDEN: Final = frozenset({"W103", "W112", "W118", "W124"})
 _TOO_LATE: Final = frozenset({"W100", "W101", "W107", "W111", "W123"})
 _LANGUAGES: Final = ("zh-CN", "en")
+_HELPED: Final[dict[str, Label]] = {  # what administrators do with a case
+    "jumped": {"zh-CN": "将流程跳转到其他状态", "en": "Put the case elsewhere"},
+    "terminated": {"zh-CN": "终止了流程", "en": "Terminated the case"},
+    "woken": {"zh-CN": "恢复了流程", "en": "Woke the case up"},
+    "migrated": {"zh-CN": "将流程迁移到新版本", "en": "Moved the case to another version"},
+    "migration_undone": {"zh-CN": "将流程恢复到原版本", "en": "Put the case back to its version"},
+    "reassigned": {"zh-CN": "转交了待办", "en": "Gave a task to somebody else"},
+    "retried": {"zh-CN": "重试了失败的步骤", "en": "Tried again what had failed"},
+}
 
 
 class NotAllowed(Forbidden):
@@ -66,7 +75,9 @@ def event_title(chart: Chart, event: str) -> Label:
         for arrow in state.transitions:
             if arrow.event == event and arrow.title:
                 return arrow.title
-    return TITLES.get(event) or {"": event.replace("_", " ").replace(".", " ")}
+    return (
+        TITLES.get(event) or _HELPED.get(event) or {"": event.replace("_", " ").replace(".", " ")}
+    )
 
 
 def state_title(chart: Chart, state: str) -> Label:

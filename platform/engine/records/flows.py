@@ -4,13 +4,14 @@ The instance, its log, its tasks and timers, the effects to come and the record 
 one transaction, or nothing does. The state field is written here and nowhere else.
 
 Beside this module: `flow_store` (rows), `flow_cases` (which case a record has), `flow_env` (what a
-step sees), `flow_inbox` (task lists), `flow_views` (a record's case for its page), `flow_timers`.
+step sees), `flow_creations` (records that an action creates), `flow_signatures`, `flow_inbox` (task
+lists), `flow_views` (a record's case for its page), `flow_timers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -24,15 +25,19 @@ from engine.records.computing import compute, live_values
 from engine.records.evaluation import Relations
 from engine.records.failures import Conflict, Invalid, NotFound, Stale
 from engine.records.flow_cases import Situation, situation
-from engine.records.flow_env import BEYOND_IDS
+from engine.records.flow_creations import carried_out
+from engine.records.flow_env import BEYOND_IDS, FlowEnv
 from engine.records.flow_inbox import (
     Fact,
     InboxItem,
+    Wanted,
+    copied_cases,
     count_tasks,
     decided_tasks,
     my_tasks,
     started_cases,
 )
+from engine.records.flow_signatures import claim_signature
 from engine.records.flow_views import (
     Flow,
     Happened,
@@ -44,10 +49,11 @@ from engine.records.flow_views import (
     prospects,
 )
 from engine.records.flow_words import NotAllowed, refusal
+from engine.records.references import check_sent
 from engine.records.storing import Saving, stale, store_change
-from engine.records.unit import Unit
+from engine.records.unit import SYSTEM, Unit
 from engine.tables import system
-from engine.workflow import Event, Outcome, compile_chart, field_rights, retime, step
+from engine.workflow import Event, Outcome, compile_chart, field_rights, noticed, retime, step
 
 __all__ = [
     "Fact",
@@ -56,9 +62,12 @@ __all__ = [
     "Happened",
     "InboxItem",
     "NotAllowed",
+    "Wanted",
+    "begin_case",
     "card",
     "changed",
     "commands",
+    "copied_cases",
     "count_tasks",
     "decide",
     "decided_tasks",
@@ -72,9 +81,11 @@ __all__ = [
     "removed",
     "restored",
     "rights",
+    "settled",
     "started",
     "started_cases",
     "take",
+    "written",
 ]
 
 LARGEST: Final = 20_000  # bytes of an event's data
@@ -127,12 +138,36 @@ def changed(unit: Unit, entity: Entity, old: Mapping[str, Any], new: Record) -> 
         outcome = retime(case.chart, case.instance, env)
         if outcome.problems:
             raise refusal(unit, case.chart, entity, outcome.problems)
-        if outcome.instance != case.instance:
+        answered = _answered(unit, entity, old, new, case, outcome)
+        if not answered and outcome.instance != case.instance:
             flow_store.update(unit, case, outcome)
     elif flow_cases.trigger_of(workflow) == "update" and flow_cases.triggers(
         unit, workflow, entity, new
     ):
         _begin(unit, entity, new, flow_cases.beginning(unit, entity, new, workflow))
+
+
+def _answered(
+    unit: Unit,
+    entity: Entity,
+    old: Mapping[str, Any],
+    new: Record,
+    case: flow_store.Stored,
+    before: Outcome,
+) -> bool:
+    """Whether the case's states answer to the change: a contract that is worth more now goes back
+    to whoever decides about such. `before`: the case with its timers moved."""
+    env = FlowEnv(unit, entity, new, workflow=case.instance.workflow, old=old)
+    fields = [name for name in entity.fields if old.get(name) != new.get(name)]
+    outcome = noticed(case.chart, before.instance, env, fields)
+    if outcome is None:
+        return False
+    if outcome.problems:
+        raise refusal(unit, case.chart, entity, outcome.problems)
+    dropped = tuple(dict.fromkeys((*before.dropped, *outcome.dropped)))
+    found = Situation(entity, new, case, env)
+    written(unit, found, replace(outcome, dropped=dropped), Event("", source="system"))
+    return True
 
 
 def removed(unit: Unit, entity: Entity, id: int) -> None:
@@ -259,9 +294,43 @@ def take(
     case = found.case
     if case.beginning is not None:
         case = _begin(unit, found.entity, found.record, case.beginning)
+    elif event.source == "client":
+        case = _by_the_clock(unit, found)
     outcome = step(case.chart, case.instance, event, found.env)
     if outcome.problems:
         raise refusal(unit, case.chart, found.entity, outcome.problems)
+    if "signature" in event.data:
+        claim_signature(unit, found.entity.name, found.record["id"], event.data["signature"])
+    return written(unit, replace(found, case=case), outcome, event, key)
+
+
+def _by_the_clock(unit: Unit, found: Situation) -> flow_store.Stored:
+    """The case after what time has decided already: nobody decides after the deadline only because
+    the runner has not come round to it. What merely reminds is left to the runner, and so is what
+    it has failed at."""
+    case = found.case
+    overdue = [one for one in case.instance.timers if one.due <= unit.now]
+    if not overdue:
+        return case
+    clock = replace(unit, actor=SYSTEM, source="job")  # not the doing of whoever comes too late
+    for timer in sorted(overdue, key=lambda one: one.due):
+        env = flow_cases.env_of(clock, found.entity, found.record, case)
+        told = Event(timer.name, source="timer")
+        outcome = step(case.chart, case.instance, told, env)
+        before, after = case.instance, outcome.instance
+        moved = (before.active, before.tasks) != (after.active, after.tasks)
+        if outcome.problems or not moved or flow_store.failing(unit, case.id, timer.name):
+            continue
+        written(clock, replace(found, case=case, env=env), outcome, told)
+        case = replace(case, version=case.version + 1, instance=after)
+    unit.posted = unit.posted or clock.posted
+    found.env.forget()
+    return case
+
+
+def written(unit: Unit, found: Situation, outcome: Outcome, event: Event, key: str = "") -> Fired:
+    """Write what a step, or an act of the platform, made of a case that has its row."""
+    case = found.case
     _save(unit, found.entity, found.record, case.chart.state_field, outcome, event)
     fired = Fired(
         instance=case.id,
@@ -313,6 +382,21 @@ def _stale(unit: Unit, found: Situation) -> Stale:
         return Stale({}, "", None)
 
 
+def begin_case(unit: Unit, entity: Entity, record: Record) -> flow_store.Stored:
+    """Begin a case on a record that has none running, whatever its trigger waits for. One that is
+    on its way without a case joins in its state.
+
+    Raises: Invalid and the like with what the chart objects to; Conflict without a workflow.
+    """
+    workflow = unit.app.workflow(entity.name)
+    if workflow is None:
+        raise Conflict([Problem("R403")])
+    known = flow_cases.case_of(unit, entity, record, lock=True)
+    if known is not None and known.beginning is not None and not known.instance.done:
+        return _begin(unit, entity, record, known.beginning)
+    return _begin(unit, entity, record, flow_cases.beginning(unit, entity, record, workflow))
+
+
 def _begin(unit: Unit, entity: Entity, record: Record, outcome: Outcome) -> flow_store.Stored:
     """Write a case that began."""
     workflow = unit.app.workflow(entity.name)
@@ -330,24 +414,43 @@ def _save(
 ) -> None:
     """Write the state and whatever the step assigned, as the platform: past the rights of fields,
     not past the rules of the record."""
-    new, problems = _assigned(entity, outcome)
-    if state_field in entity.fields and outcome.state:
-        new[state_field] = outcome.state
-    new = {**record, **new}
+    outcome = carried_out(unit, entity, record, outcome)
     relations = Relations(unit)
-    validator = unit.app.validator(entity)
-    if validator.has_rules:
-        new = validator.settle(new, relations.env({}, record))
-    problems += compute(unit, entity, new, relations, record)
-    if event.source == "client" and not problems:
-        problems += _newly_broken(unit, entity, record, new)
-    if problems:
-        raise Invalid(problems)
+    new = settled(unit, entity, record, state_field, outcome, event, relations)
     action = "approval" if event.type.startswith("task.") else "flow"
     saving = Saving(entity, record, new, frozenset(), relations)
     comment = str(event.data.get("comment") or "")
     if store_change(unit, saving, action=action, comment=comment):
         record.update(saving.new)
+
+
+def settled(
+    unit: Unit,
+    entity: Entity,
+    record: Record,
+    state_field: str,
+    outcome: Outcome,
+    event: Event,
+    relations: Relations,
+) -> Record:
+    """The record as a step leaves it; nothing is written.
+
+    Raises: Invalid when the step breaks a rule of the record.
+    """
+    new, problems = _assigned(entity, outcome)
+    if state_field in entity.fields and outcome.state:
+        new[state_field] = outcome.state
+    new = {**record, **new}
+    validator = unit.app.validator(entity)
+    if validator.has_rules:
+        new = validator.settle(new, relations.env({}, record))
+    problems += compute(unit, entity, new, relations, record)
+    if event.source == "client" and not problems:
+        problems += check_sent(unit, entity, new, record, event.data)
+        problems += _newly_broken(unit, entity, record, new)
+    if problems:
+        raise Invalid(problems)
+    return new
 
 
 def _assigned(entity: Entity, outcome: Outcome) -> tuple[Record, list[Problem]]:

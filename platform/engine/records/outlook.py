@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,9 +17,14 @@ from engine.definitions.changes import REWORDED, Change, changes
 from engine.definitions.model import MISSING, Field, Model
 from engine.fields import BadValue, bind
 from engine.problems import Problem, Severity
+from engine.records import flow_versions
 from engine.records.application import Application
+from engine.records.flow_env import known
+from engine.records.flow_versions import FlowCases
 from engine.records.meaning import refills
-from engine.tables import EntityTable, Layout, Operation, Plan, plan, system
+from engine.records.unit import SYSTEM, Unit
+from engine.tables import EntityTable, Layout, Operation, Plan, plan
+from engine.workflow import check_chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,8 @@ class Outlook:
     steps: Plan
     changes: tuple[Change, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    refusals: tuple[Problem, ...] = ()  # running cases that do not allow it
+    flows: tuple[FlowCases, ...] = ()  # of the workflows that change: their running cases
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -42,7 +50,7 @@ class Outlook:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Errors, for which the plan cannot be carried out, then warnings."""
-        return (*self.steps.problems, *self.warnings)
+        return (*self.steps.problems, *self.refusals, *self.warnings)
 
     def sentences(self, language: str) -> list[str]:
         """Everything as lines that begin with their sign; none when nothing differs at all."""
@@ -55,28 +63,26 @@ def look_ahead(app: Application | None, connection: sa.Connection | None, new: M
     if app is None or connection is None:
         return Outlook(plan(None, None, new, bind))
     steps = plan(app.layout, app.model, new, bind)
-    found = [*changes(app.model, new), *_cases(app, connection, new)]
+    flows = flow_versions.affected(connection, app.model, new)
+    found = [*changes(app.model, new), *flow_versions.told(flows, new)]
     found += _recomputed(app, connection, new)
     if not found and not steps.operations and app.model.hash != new.hash:
         found.append(REWORDED)
-    return Outlook(steps, tuple(found), tuple(_warnings(app, connection, new)))
+    warned = [*_warnings(app, connection, new)]
+    warned += flow_versions.warnings(connection, app.model, new)
+    warned += _nobody(app, connection, new)
+    refused = flow_versions.refusals(connection, new)
+    return Outlook(steps, tuple(found), tuple(warned), tuple(refused), tuple(flows))
 
 
-def _cases(app: Application, connection: sa.Connection, new: Model) -> Iterator[Change]:
-    """Running cases keep the definition they began with."""
-    instance, definition = system.WF_INSTANCE, system.WF_DEFINITION
-    for id, flow in app.model.workflows.items():
-        now = new.workflows.get(id)
-        if now is not None and now.hash == flow.hash:
-            continue
-        running = sa.select(sa.func.count()).where(
-            instance.c.workflow == id,
-            instance.c.done_at.is_(None),
-            instance.c.definition_id == definition.c.id,
-            definition.c.hash != (now.hash if now else ""),
-        )
-        if count := connection.scalar(running):
-            yield Change("~", "P254", {"flow": flow.title or id, "count": count})
+def _nobody(app: Application, connection: sa.Connection, new: Model) -> Iterator[Problem]:
+    """Steps of changed workflows that nobody in the company could take today."""
+    here = known(Unit(app, connection, SYSTEM, datetime.now(UTC), "publish"))
+    for id, flow in new.workflows.items():
+        before = app.model.workflows.get(id)
+        if before is None or before.hash != flow.hash:
+            of_itself = check_chart(flow, new)
+            yield from (one for one in check_chart(flow, new, here) if one not in of_itself)
 
 
 def _recomputed(app: Application, connection: sa.Connection, new: Model) -> Iterator[Change]:

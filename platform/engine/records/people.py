@@ -211,14 +211,17 @@ def list_users(
 
 def holders(connection: sa.Connection, roles: Collection[str]) -> list[int]:
     """The ids of the active users who hold one of the roles, ascending."""
-    return list(
-        connection.scalars(
-            sa.select(_USER.c.id)
-            .join(_ROLE, _ROLE.c.user_id == _USER.c.id)
-            .where(_ROLE.c.role.in_(list(roles)), _USER.c.disabled_at.is_(None))
-            .distinct()
-            .order_by(_USER.c.id)
-        )
+    return list(connection.scalars(holding(roles)))
+
+
+def holding(roles: Collection[str]) -> sa.Select[tuple[int]]:
+    """The statement behind `holders`."""
+    return (
+        sa.select(_USER.c.id)
+        .join(_ROLE, _ROLE.c.user_id == _USER.c.id)
+        .where(_ROLE.c.role.in_(list(roles)), _USER.c.disabled_at.is_(None))
+        .distinct()
+        .order_by(_USER.c.id)
     )
 
 

@@ -17,6 +17,7 @@ from engine.definitions import build_model
 from engine.definitions.model import Model
 from engine.fields import TYPES, bind
 from engine.problems import Problem, Severity
+from engine.records import flow_versions
 from engine.records.application import Application
 from engine.records.company import Company, NotPublished
 from engine.records.computing import Ripple
@@ -54,14 +55,17 @@ def publish(
     note: str = "",
     *,
     check: Check | None = None,
+    after: int | None = None,
 ) -> Application:
     """Put new definitions into force. `check` does more than reading them (`engine.packs` types
-    the expressions); whoever has checked already leaves it out.
+    the expressions); whoever has checked already leaves it out. `after`: the version that the new
+    sources were made from, when nobody may have published in between.
 
-    Raises: Invalid for definitions with errors, Conflict when the data does not allow the change,
-    Busy.
+    Raises: Invalid for definitions with errors, Conflict when the data does not allow the change or
+    somebody else was faster, Busy.
     """
-    publishing = _Publishing(company, _model(sources, pack, check), sources, pack, actor, note)
+    model = _model(sources, pack, check)
+    publishing = _Publishing(company, model, sources, pack, actor, note, after)
     try:
         app = company.database.ddl(publishing.run)
     except PlanRefused as refusal:
@@ -82,6 +86,7 @@ class _Publishing:
     pack: str
     actor: Actor
     note: str
+    after: int | None
 
     def run(self, connection: sa.Connection) -> Application:
         """Change the tables and put the version row in."""
@@ -89,8 +94,12 @@ class _Publishing:
         system.ensure(connection)
         # the newest row is locked first: two administrators publish one after the other
         old = _newest(connection)
+        if self.after is not None and self.after != old:
+            raise Conflict([Problem("P299")])
         before = None if old is None else self.company.application(connection)
         layout, model = (before.layout, before.model) if before else (None, None)
+        if before is not None:
+            self._refuse(connection)
         steps = plan(layout, model, self.model, bind)
         apply(connection, steps, build_tables(self.model, steps.layout, bind))
         version = _next(connection, database.ids, old)
@@ -110,6 +119,18 @@ class _Publishing:
         if before is not None:
             _recompute(app, connection, before.model)
         return app
+
+    def _refuse(self, connection: sa.Connection) -> None:
+        """Cases that run keep what carries them.
+
+        Raises: Conflict.
+        """
+        if connection.dialect.name == "postgresql":
+            # cases that begin in this moment are counted, or meet the new version
+            table = _quoted(connection, system.WF_INSTANCE)
+            connection.execute(sa.text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
+        if refused := flow_versions.refusals(connection, self.model):
+            raise Conflict(refused)
 
 
 def _model(sources: Mapping[str, str], pack: str, check: Check | None) -> Model:

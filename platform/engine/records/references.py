@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,15 +78,18 @@ def check_references(
     record: Mapping[str, Any],
     old: Mapping[str, Any] | None,
     relations: Relations,
+    among: Collection[int] | None = None,
 ) -> list[Problem]:
     """Problems with what `record` points at anew; what it pointed at before may stay, even when
-    the actor does not see it or it went away since."""
+    the actor does not see it or it went away since. `among`: only these ids are looked at."""
     pointers = pointers_of(unit, entity)
     before = {(p.field.name, p.target, p.id) for p in pointers.of(old)} if old else set()
     fresh = [
         found
         for found in pointers.of(record)
-        if (found.field.name, found.target, found.id) not in before and not found.field.compute
+        if (found.field.name, found.target, found.id) not in before
+        and not found.field.compute
+        and (among is None or found.id in among)
     ]
     if not fresh:
         return []
@@ -99,6 +102,35 @@ def check_references(
         elif found.field.reference and found.field.reference.where:
             problems += _eligible(unit, entity, found, record, relations)
     return problems
+
+
+def check_sent(
+    unit: Unit,
+    entity: Entity,
+    record: Mapping[str, Any],
+    old: Mapping[str, Any] | None,
+    data: Mapping[str, Any],
+) -> list[Problem]:
+    """Problems with what `record` points at because the actor's event said so. The platform writes
+    for him what the definition says, but an id that he sends is his own choice: it must be there,
+    visible to him and eligible, as in a form."""
+    sent = frozenset(_numbers(data))
+    if unit.actor.system or not sent:
+        return []
+    return check_references(unit, entity, record, old, Relations(unit), sent)
+
+
+def _numbers(data: Any) -> Iterator[int]:
+    """All that may be an id in the data of an event."""
+    if isinstance(data, Mapping):
+        data = list(data.values())
+    if isinstance(data, list | tuple):
+        for one in data:
+            yield from _numbers(one)
+    elif isinstance(data, str) and data.isdecimal() and len(data) < 20:
+        yield int(data)
+    elif isinstance(data, int) and not isinstance(data, bool):
+        yield data
 
 
 def _known(

@@ -32,6 +32,8 @@ class Unit:
     files: Path | None = None  # where uploads are kept
     writes: bool = False
     touched: set[tuple[str, int]] = field(default_factory=set)  # records changed in this unit
+    posted: bool = False  # work for later was written: its runner wakes with the commit
+    depth: int = 0  # workflows whose actions brought us here, one inside the other
 
     def entity(self, name: str) -> Entity:
         """The entity, as far as the actor may know that it exists.

@@ -14,7 +14,7 @@ from engine.access import Action
 from engine.definitions.model import Entity
 from engine.fields import bind
 from engine.problems import Problem
-from engine.records import flows, rows
+from engine.records import flow_creations, flows, rows
 from engine.records.computing import compute, hold_sums, live_values
 from engine.records.evaluation import Relations
 from engine.records.failures import Forbidden, Invalid, MissingVersion, NotFound
@@ -46,6 +46,9 @@ def create(
     store_new(unit, [saving], comment)
     flows.started(unit, saving.entity, saving.new)
     return seen(unit, entity, saving.new)
+
+
+flow_creations.opens(create)
 
 
 def draft(

@@ -6,7 +6,10 @@ allowed: `ensure` creates what is missing, tables as well as nullable columns an
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import json
+from functools import cache
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -15,6 +18,7 @@ from engine.storage.ids import ID_BLOCK
 from engine.storage.types import JsonText, UtcDateTime, big_integer
 
 METADATA = sa.MetaData()
+_SHAPE_KEY: Final = "platform.tables"
 
 
 def _id() -> sa.Column[int]:
@@ -39,6 +43,12 @@ def _json(name: str, *, null: bool = False) -> sa.Column[Any]:
 
 def _flag(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
+
+
+def _part(name: str, where: str, *columns: str) -> sa.Index:
+    """An index over some of the rows."""
+    condition = sa.text(where)
+    return sa.Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
 
 
 def _table(name: str, *parts: Any) -> sa.Table:
@@ -318,6 +328,9 @@ OUTBOX = _table(
     _big("user_id"),  # whom it reaches, when it is one person
     sa.Index("dg_outbox_key", "key", unique=True),
     sa.Index("dg_outbox_next", "next_try"),
+    # most rows are done: what is not is found without them
+    _part("dg_outbox_open", "next_try IS NOT NULL", "channel", "next_try"),
+    _part("dg_outbox_given_up", "dead_at IS NOT NULL", "id"),
     sa.Index("dg_outbox_dead", "dead_at"),
 )
 
@@ -398,6 +411,7 @@ WF_TASK = _table(
     sa.Index("dg_wf_task_inbox", "assignee_id", "status", "id"),
     sa.Index("dg_wf_task_decided", "decided_by_id", "decided_at"),
     sa.Index("dg_wf_task_record", "entity", "record_id"),
+    sa.Index("dg_wf_task_signature", "signature_id"),
 )
 WF_CANDIDATE = _table(
     "wf_candidate",
@@ -431,6 +445,7 @@ WF_TIMER = _table(
     _text("error", server_default=""),
     sa.Index("dg_wf_timer_name", "instance_id", "name", unique=True),
     sa.Index("dg_wf_timer_due", "due"),
+    _part("dg_wf_timer_failed", "lease_until IS NOT NULL", "lease_until"),
 )
 WF_DELEGATION = _table(
     "wf_delegation",
@@ -453,6 +468,16 @@ WF_DRAFT = _table(
     _big("by_id"),
     _at("at", null=False),
     _big("version", null=False, server_default="1"),
+    _big("step"),  # where it stands among its steps
+)
+WF_DRAFT_STEP = _table(
+    "wf_draft_step",
+    _text("workflow", primary_key=True),
+    _big("number", null=False, primary_key=True),
+    _text("body"),
+    _text("what", server_default=""),  # the change that led to it
+    _big("by_id"),
+    _at("at", null=False),
 )
 WF_MIGRATION = _table(
     "wf_migration",
@@ -483,6 +508,7 @@ WF_SCHEDULE = _table(
     _text("cron"),
     _at("next_at", null=False),
     _at("last_at"),
+    _big("after_id"),  # of a run under way: the record it has come to
 )
 
 
@@ -516,3 +542,34 @@ def ensure(connection: sa.Connection) -> None:
         for index in table.indexes:
             if index.name not in indexes:
                 index.create(connection)
+    _mark(connection)
+
+
+def outdated(connection: sa.Connection) -> bool:
+    """Whether an older platform made these tables: `ensure` has to come before anything else. A
+    database that nobody published to has no tables yet, and needs none."""
+    schema = connection.get_execution_options().get("schema_translate_map", {}).get(None)
+    found = sa.inspect(connection)
+    if not found.has_table(VERSION.name, schema=schema):
+        return False
+    if not found.has_table(SETTING.name, schema=schema):
+        return True
+    same = SETTING.c.key == _SHAPE_KEY
+    return connection.scalar(sa.select(SETTING.c.value).where(same)) != _shape()
+
+
+def _mark(connection: sa.Connection) -> None:
+    same = SETTING.c.key == _SHAPE_KEY
+    met = connection.execute(sa.update(SETTING).where(same).values(value=_shape()))
+    if not met.rowcount:
+        connection.execute(sa.insert(SETTING).values(key=_SHAPE_KEY, value=_shape()))
+
+
+@cache
+def _shape() -> str:
+    """A hash over all names, so that one look tells whether something is missing."""
+    names = [
+        [table.name, [c.name for c in table.columns], sorted(str(i.name) for i in table.indexes)]
+        for table in METADATA.sorted_tables
+    ]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()

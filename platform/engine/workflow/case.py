@@ -11,6 +11,8 @@ from engine.problems import Problem
 from engine.workflow.chart import Chart, State, Who
 from engine.workflow.env import CannotEvaluate, Env, Event, Meta, plain_expression
 from engine.workflow.instance import (
+    Call,
+    Creation,
     Effect,
     EventRow,
     Instance,
@@ -46,11 +48,14 @@ class Case:
         self.chosen = dict(instance.chosen)
         self.detour = instance.detour
         self.done, self.locked = instance.done, instance.locked
+        self.terminated = instance.terminated
+        self.calls: dict[str, Call] = {call.state: call for call in instance.calls}
         self.cycle, self.acted = instance.cycle, instance.acted
         self.sequence = instance.sequence
         self.queue: deque[str] = deque()
         self.changes: dict[str, Any] = {}
         self.effects: list[Effect] = []
+        self.creations: list[Creation] = []
         self.rows: list[EventRow] = []
         self.restore: str = ""  # an approval state whose last round goes on (recall)
 
@@ -58,9 +63,13 @@ class Case:
 
     def names(self) -> dict[str, Any]:
         """What expressions see beside the record."""
+        answered = self.event.source == "system" and self.event.type.startswith("done.call.")
+        results = (self.event.data.get("results") or []) if answered else []
         return {
             **self.changes,
             "event": dict(self.event.data),
+            "results": results,
+            "result": results[0] if results else None,
             "starter": self.start.starter,
             "states": self.chart.in_order(self.active),
             "decisions": len(
@@ -146,6 +155,12 @@ class Case:
         sequence = self.start.sequence + 1
         self.effects.append(Effect(sequence, number, type_, state, data, to))
 
+    def creation(self, entity: str, values: Mapping[str, Any], into: str, state: str) -> None:
+        """A record to create together with this step."""
+        pointer = f"/create_record/{len(self.creations)}"
+        made = Creation(entity, values, into, state, pointer, self.names())
+        self.creations.append(made)
+
     def put(self, task: Task, **changes: Any) -> Task:
         """Store a task, changed."""
         self.tasks[task.id] = task = replace(task, **changes)
@@ -200,6 +215,8 @@ class Case:
             cycle=self.cycle,
             sequence=self.sequence,
             acted=self.acted,
+            calls=tuple(self.calls.values()),
+            terminated=self.terminated,
         )
         known: Mapping[int, Task] = {task.id: task for task in self.start.tasks}
         return Outcome(
@@ -213,4 +230,5 @@ class Case:
                 timer.name for timer in self.start.timers if timer.name not in self.timers
             ),
             events=tuple(self.rows),
+            creations=tuple(self.creations),
         )

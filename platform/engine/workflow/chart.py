@@ -19,6 +19,7 @@ Right = Literal["hidden", "read", "write", "required"]
 Kind = Literal["atomic", "compound", "parallel", "final", "history", "approval", "call"]
 ROOT = ""
 CLIENT_FORBIDDEN = ("done.", "error.", "after.")
+CHANGED = "record.changed"  # sent by the platform when somebody changed the record
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,19 @@ class Policy:
     recall: bool
     lock: bool
     cc: tuple[Who, ...]
+    signature: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """What a ``call`` state begins: one case on a new record made of `input`, or one on every
+    record that the expression `each` gives. `output`: own field -> expression over the results."""
+
+    workflow: str
+    input: Mapping[str, Any]
+    output: Mapping[str, Any]
+    each: str
+    wait: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +131,17 @@ class State:
     policy: Policy | None
     deep: bool
     pointer: str
+    calling: Calling | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What begins a case: by hand, a new record, a change, or the clock (`cron`: five fields, in
+    the company's time zone) on every record for which `guard` is true."""
+
+    on: Literal["manual", "create", "update", "schedule"] = "manual"
+    guard: str = ""
+    cron: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +157,7 @@ class Chart:
     file: str
     states: Mapping[str, State]
     repeated: tuple[tuple[str, str], ...]  # ids used twice: (id, pointer)
+    trigger: Trigger = field(default_factory=Trigger)
 
     def ancestors(self, state: str, until: str | None = None) -> Iterator[str]:
         """Proper ancestors, nearest first, the root last, without `until` and what is above it."""
@@ -201,9 +227,14 @@ def compile_chart(workflow: Workflow) -> Chart:
         workflow.file,
         dict(sorted(builder.states.items(), key=lambda item: item[1].order)),
         tuple(builder.repeated),
+        _trigger(workflow.chart.get("trigger", {})),
     )
     _CACHE[key] = (workflow.chart, chart)
     return chart
+
+
+def _trigger(body: Mapping[str, Any]) -> Trigger:
+    return Trigger(body.get("on", "manual"), str(body.get("guard", "")), str(body.get("cron", "")))
 
 
 _DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
@@ -269,6 +300,7 @@ class _Builder:
             policy=_policy(body) if kind == "approval" else None,
             deep=body.get("history") == "deep",
             pointer=pointer,
+            calling=_calling(body) if kind == "call" else None,
         )
         for child, inside in inner.items():
             self.add(child, inside, name, f"{pointer}/states/{child}")
@@ -285,6 +317,10 @@ def _transitions(state: str, body: Mapping[str, Any], pointer: str) -> Iterator[
             yield from _arrows(
                 state, f"done.{outcome}.{state}", given, f"{pointer}/onDone/{outcome}", again=True
             )
+    elif body.get("type") == "call":
+        failed = body.get("onError")
+        yield from _arrows(state, f"done.call.{state}", done, f"{pointer}/onDone")
+        yield from _arrows(state, f"error.call.{state}", failed, f"{pointer}/onError")
     else:
         yield from _arrows(state, f"done.state.{state}", done, f"{pointer}/onDone")
     for index, timer in enumerate(body.get("after", ())):
@@ -370,6 +406,17 @@ def _policy(body: Mapping[str, Any]) -> Policy:
         recall=body.get("recall") == "until-next-acts",
         lock=bool(body.get("lock", False)),
         cc=tuple(many(body.get("cc"))),
+        signature=bool(body.get("signature", False)),
+    )
+
+
+def _calling(body: Mapping[str, Any]) -> Calling:
+    return Calling(
+        workflow=str(body.get("workflow", "")),
+        input=dict(body.get("input", {})),
+        output=dict(body.get("output", {})),
+        each=str(body.get("forEach", "")),
+        wait=bool(body.get("wait", True)),
     )
 
 

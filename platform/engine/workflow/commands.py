@@ -10,14 +10,22 @@ from engine.definitions.model import Label
 from engine.problems import Problem
 from engine.workflow import tasks
 from engine.workflow.case import Case, Refused
-from engine.workflow.chart import Chart, Policy, Right, State, Transition
+from engine.workflow.chart import (
+    CHANGED,
+    CLIENT_FORBIDDEN,
+    Chart,
+    Policy,
+    Right,
+    State,
+    Transition,
+)
 from engine.workflow.env import Env, Event
 from engine.workflow.instance import Instance, Task
 from engine.workflow.step import permitted
 
 TITLES: Mapping[str, Label] = {
     "task.approve": {"zh-CN": "同意", "en": "Approve"},
-    "task.reject": {"zh-CN": "拒绝", "en": "Reject"},
+    "task.reject": {"zh-CN": "驳回", "en": "Reject"},
     "task.transfer": {"zh-CN": "转办", "en": "Transfer"},
     "task.delegate": {"zh-CN": "委派", "en": "Delegate"},
     "task.addsign": {"zh-CN": "加签", "en": "Add signers"},
@@ -27,6 +35,8 @@ TITLES: Mapping[str, Label] = {
     "task.claim": {"zh-CN": "认领", "en": "Claim"},
     "task.remind": {"zh-CN": "催办", "en": "Remind"},
     "task.cc": {"zh-CN": "抄送", "en": "Copy to"},
+    "task.reassign": {"zh-CN": "改派待办", "en": "Move the task"},
+    "handed_over": {"zh-CN": "交接申请", "en": "Hand over the case"},
     "submit": {"zh-CN": "提交", "en": "Submit"},
     "withdraw": {"zh-CN": "撤回", "en": "Withdraw"},
     "cancel": {"zh-CN": "作废", "en": "Cancel"},
@@ -47,7 +57,8 @@ class Command:
     """A button. `event` and `task` go into the `Event`; `why` says why it cannot be pressed yet.
 
     `asks` is what `event.data` must hold: "person" (``to``: an id), "people" (``to``: ids),
-    "place" (``to``: one of `places`), "mode" (``mode``: before, after, parallel).
+    "place" (``to``: one of `places`), "mode" (``mode``: before, after, parallel), "signature"
+    (``signature``: the id of a file the person uploaded; with a mode, for "after" only).
     """
 
     event: str
@@ -85,7 +96,8 @@ _ASKS: Mapping[str, tuple[str, ...]] = {
 
 def _task_commands(case: Case) -> Iterator[Command]:
     for task in case.tasks.values():
-        policy = case.state(task.state).policy
+        state = case.chart.states.get(task.state)  # gone with a version that was left behind
+        policy = state.policy if state else None
         if policy is None:
             continue
         for name in tasks.COMMANDS:
@@ -111,10 +123,15 @@ def _task_command(case: Case, task: Task, policy: Policy, name: str) -> Command:
         comment="required"
         if negative or (decides and policy.comment == "required")
         else "optional",
-        asks=_ASKS.get(name, ()),
+        asks=_ASKS.get(name, ()) + _signing(task, policy, name),
         places=places,
         why=why,
     )
+
+
+def _signing(task: Task, policy: Policy, name: str) -> tuple[str, ...]:
+    decides = name in ("approve", "reject", "addsign")
+    return ("signature",) if decides and tasks.signs(policy, task) else ()
 
 
 def _events(case: Case) -> Iterator[Command]:
@@ -131,7 +148,7 @@ def _events(case: Case) -> Iterator[Command]:
 
 
 def _sendable(event: str) -> bool:
-    return event != "" and not event.startswith(("done.", "error.", "after.", "task."))
+    return event not in ("", CHANGED) and not event.startswith((*CLIENT_FORBIDDEN, "task."))
 
 
 def _event(case: Case, state: State, event: str, arrows: list[Transition]) -> Command:
@@ -176,8 +193,11 @@ def field_rights(chart: Chart, instance: Instance, actor: int | None) -> Rights:
 
     Inner states win over outer ones, a name over ``*``, the stronger right of parallel regions.
     Writing in an approval state belongs to those who have an open task there; others read. A
-    locked record is read-only where no state says otherwise.
+    locked record is read-only where no state says otherwise, as long as the case runs; a case that
+    was terminated says nothing any more.
     """
+    if instance.terminated:
+        return Rights()
     merged: dict[str, Right] = {}
     for leaf in chart.leaves(instance.active):
         path: dict[str, Right] = {}
@@ -187,7 +207,8 @@ def field_rights(chart: Chart, instance: Instance, actor: int | None) -> Rights:
             if key not in merged or _STRENGTH[right] > _STRENGTH[merged[key]]:
                 merged[key] = right
     other = merged.pop("*", None)
-    if other is None and (instance.locked or _locking(chart, instance)):
+    held = instance.locked or _locking(chart, instance)
+    if other is None and held and not instance.done:
         other = "read"
     return Rights(merged, other)
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, Protocol
 
-from engine.expressions.types import ANY, NUMBER, TEXT, USER, ListOf, Type
+from engine.expressions.types import ANY, NUMBER, TEXT, USER, ListOf, RecordOf, Type
 from engine.problems import Problem
 from engine.workflow.chart import Delay, Who
 
@@ -25,7 +25,16 @@ FLOW_TYPES: Final[Mapping[str, Type]] = {
     "starter": USER,
     "states": ListOf(TEXT),
     "decisions": NUMBER,
+    "results": ListOf(ANY),
+    "result": ANY,
 }
+
+
+def called_types(entity: str) -> Mapping[str, Type]:
+    """`FLOW_TYPES` where the answer of a call is at hand: `results` are records of `entity`."""
+    if not entity:
+        return FLOW_TYPES
+    return {**FLOW_TYPES, "results": ListOf(RecordOf(entity)), "result": RecordOf(entity)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Task:
     decided_seq: int = 0
     opened_at: datetime | None = None
     cycle: int = 0
+    signature: int | None = None  # the file of the signature the decision was given with
 
     @property
     def pending(self) -> bool:
@@ -91,6 +92,17 @@ class Detour:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Cases that a ``call`` state waits for. `number` tells one visit of the state from another;
+    `reason`: why they cannot end as they should, per language, while nobody has dealt with it."""
+
+    state: str
+    number: int
+    at: datetime
+    reason: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """A case of one workflow on one record, pinned to the version it started with.
 
@@ -117,6 +129,8 @@ class Instance:
     cycle: int = 0
     sequence: int = 0
     acted: int = 0
+    calls: tuple[Call, ...] = ()
+    terminated: bool = False  # ended by an administrator or a calling case, not by its own way
 
     def task(self, number: int) -> Task | None:
         """The task of that id."""
@@ -134,6 +148,23 @@ class Effect:
     state: str
     data: Mapping[str, Any] = field(default_factory=dict)
     to: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A record to create in the step's transaction, in order, before the record itself is saved.
+
+    `values`: field -> expression (text) or constant; `into`: the own field that gets the new id.
+    `names` is what the expressions see beside the record: `FLOW_TYPES` and what was assigned so
+    far; ids that earlier creations put ``into`` fields are for the caller to add.
+    """
+
+    entity: str
+    values: Mapping[str, Any]
+    into: str
+    state: str
+    pointer: str
+    names: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +191,7 @@ class Outcome:
 
     `changes`: record fields to set in the same transaction (the state field not among them);
     `state`: the value for the state field; `tasks`: those added or changed; `timers`: all that are
-    pending now, `dropped`: names of those that are no longer.
+    pending now, `dropped`: names of those that are no longer; `creations`: records to create.
     """
 
     instance: Instance
@@ -171,6 +202,7 @@ class Outcome:
     timers: tuple[Timer, ...] = ()
     dropped: tuple[str, ...] = ()
     events: tuple[EventRow, ...] = ()
+    creations: tuple[Creation, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 

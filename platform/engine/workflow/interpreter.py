@@ -9,13 +9,14 @@ from typing import Any
 
 from engine.workflow import rounds, sets
 from engine.workflow.case import Case, Refused
-from engine.workflow.chart import ROOT, Action, TimerRule, Transition
-from engine.workflow.instance import Detour
+from engine.workflow.chart import ROOT, Action, TimerRule, Transition, many
+from engine.workflow.env import Event
+from engine.workflow.instance import Call, Detour
 
 MAX_MICROSTEPS = 100
 BUILT_IN = frozenset(
-    {"escalate", "decide", "remind", "set_field", "lock_record", "unlock_record"}
-)  # fmt: skip
+    {"escalate", "decide", "remind", "set_field", "lock_record", "unlock_record", "create_record"}
+)
 
 Permit = Callable[[Transition], bool]
 
@@ -109,6 +110,7 @@ def _leave(case: Case, state: str) -> None:
         case.timers.pop(rule.name, None)
     if case.detour and case.detour.at == state:
         case.detour = None
+    end_calls(case, state)
     round_ = case.round_of(state)
     if here.type == "approval" and round_:
         if not round_.outcome:
@@ -119,14 +121,22 @@ def _leave(case: Case, state: str) -> None:
 
 
 def _enter(case: Case, state: str) -> None:
-    here = case.state(state)
-    if here.type in ("atomic", "approval", "parallel"):
+    stands = case.state(state).type in ("atomic", "approval", "parallel", "call")
+    if stands and state not in case.visits:  # a case that goes in circles must not grow with them
         case.visits.append(state)
-    run(case, here.entry, state)
+    run(case, case.state(state).entry, state)
+    settle_in(case, state)
+
+
+def settle_in(case: Case, state: str) -> None:
+    """What begins with being in a state: timers, a round, called cases, the end."""
+    here = case.state(state)
     for rule in here.timers:
-        _arm(case, state, rule)
+        arm(case, state, rule)
     if here.type == "approval":
         rounds.open_round(case, state)
+    elif here.type == "call":
+        _call(case, state)
     elif here.type == "final":
         _finish(case, state)
 
@@ -145,10 +155,90 @@ def _finish(case: Case, state: str) -> None:
             case.queue.append(name)
 
 
+def terminate(case: Case) -> None:
+    """End the case where it stands: nothing is left open, nothing runs on."""
+    before = case.leaves()
+    for state in case.chart.in_order(case.active):
+        round_ = case.round_of(state)
+        if round_ and not round_.outcome:
+            rounds.end_round(case, round_, "left", "terminated")
+        end_calls(case, state)
+    case.timers.clear()
+    case.queue.clear()
+    case.detour = None
+    case.done, case.terminated, case.locked = True, True, False
+    case.row("terminated", before)
+    case.acted = case.sequence
+
+
+# -- cases that begin cases ----------------------------------------------------------------------
+
+
+def _call(case: Case, state: str) -> None:
+    """Ask for the cases of a ``call`` state; wait for them unless it says otherwise."""
+    calling = case.state(state).calling
+    if calling is None:
+        return
+    number = case.sequence
+    each = [_id(one) for one in many(case.value(calling.each))] if calling.each else None
+    given = {} if calling.each else {key: case.value(one) for key, one in calling.input.items()}
+    if each is None or each:
+        case.effect(
+            "call",
+            state,
+            workflow=calling.workflow,
+            number=number,
+            each=each,
+            input=given,
+            wait=calling.wait,
+        )
+        if calling.wait:
+            case.calls[state] = Call(state, number, case.env.now)
+            return
+    case.queue.append(f"done.call.{state}")
+
+
+def _id(given: Any) -> int:
+    found = given.get("id") if isinstance(given, Mapping) else given
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise Refused("W311", value=str(given)[:100])
+    return found
+
+
+def end_calls(case: Case, state: str) -> None:
+    """Nobody waits for the cases of a ``call`` state any more: they shall end as well."""
+    if call := case.calls.pop(state, None):
+        case.effect("uncall", state, number=call.number)
+
+
+def answered(case: Case, event: Event) -> None:
+    """What became of the cases of a ``call`` state: ``done.call.…`` with their `results`, or
+    ``error.call.…`` with a `reason`. An answer nobody waits for any more is refused."""
+    kind, _, state = event.type.partition(".call.")
+    call = case.calls.get(state)
+    calling = case.state(state).calling if call else None
+    if call is None or calling is None or event.data.get("number") != call.number:
+        raise Refused("W312", state=state)
+    if kind == "done":
+        del case.calls[state]
+        for name, source in calling.output.items():
+            case.changes[name] = case.value(source)
+    enabled = select(case, event.type)
+    if enabled:
+        microstep(case, enabled, event.type)
+        return
+    if kind == "error":
+        reason = event.data.get("reason")
+        words = dict(reason) if isinstance(reason, Mapping) else {"": str(reason or "")}
+        case.calls[state] = replace(call, reason=words)
+    case.row(event.type, case.leaves())
+
+
 # -- timers --------------------------------------------------------------------------------------
 
 
-def _arm(case: Case, state: str, rule: TimerRule) -> None:
+def arm(case: Case, state: str, rule: TimerRule) -> None:
+    """Set a timer of a state, counted from now."""
     if rule.delay is not None:
         due = case.env.due(case.env.now, rule.delay, rule.clock)
     else:
@@ -241,6 +331,9 @@ def _built_in(case: Case, action: Action, state: str) -> None:
             case.locked = True
         case "unlock_record":
             case.locked = False
+        case "create_record":
+            into = str(action.get("into", ""))
+            case.creation(action["entity"], action.get("values", {}), into, state)
         case "remind":
             remind(case, state)
         case "escalate":
@@ -265,9 +358,14 @@ def _escalate(case: Case, action: Action, state: str) -> None:
     people = [one for who in _whos(action.get("to")) for one in case.people(who, state, present)]
     mode = action.get("mode", "notify")
     case.effect("escalate", state, people, mode=mode, instead_of=present)
-    voting = {task.assignee for task in rounds.voters(case, state)}
+    votes = rounds.voters(case, state)
+    voting = {one for task in votes for one in (task.assignee, task.on_behalf_of)}
     policy = case.state(state).policy
-    fresh = [one for one in dict.fromkeys(people) if one not in voting]
+    fresh = [
+        one
+        for one in dict.fromkeys(people)
+        if one not in voting and not (policy and rounds.barred(case, policy, one))
+    ]
     if mode == "notify" or policy is None or not fresh:
         return
     votes = [task for task in waiting if task.kind == "vote"]

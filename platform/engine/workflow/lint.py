@@ -10,9 +10,20 @@ from engine.expressions.dependencies import dependencies
 from engine.expressions.errors import ExpressionError
 from engine.expressions.parse import parse
 from engine.problems import Problem, Severity
-from engine.workflow import graph
-from engine.workflow.chart import ROOT, Action, Chart, State, Transition, Who, compile_chart, many
-from engine.workflow.env import FLOW_TYPES, plain_expression
+from engine.workflow import graph, lint_calls, lint_people, lint_records
+from engine.workflow.chart import (
+    CHANGED,
+    CLIENT_FORBIDDEN,
+    ROOT,
+    State,
+    Transition,
+    Who,
+    compile_chart,
+    many,
+)
+from engine.workflow.env import FLOW_TYPES
+from engine.workflow.expressions import actions_of, expressions_of, fields_set
+from engine.workflow.lint_people import Known
 
 _NAMES = frozenset({"id", "old", "me", "my", "In", *FLOW_TYPES})
 _PEOPLE = frozenset(
@@ -21,42 +32,17 @@ _PEOPLE = frozenset(
 )
 
 
-def check_chart(workflow: Workflow, model: Model) -> list[Problem]:
-    """Every problem of a definition, with its file and JSON pointer."""
-    return list(_Linter(workflow, model).run())
-
-
-def expressions_of(chart: Chart) -> Iterator[tuple[str, str, str]]:
-    """Every expression as (source, pointer, expected: "bool", "value" or "instant"), for the type
-    check against the entity's scope with `FLOW_TYPES` added. ``In(…)`` is written out."""
-    for state in chart.states.values():
-        for transition in state.transitions:
-            if transition.guard:
-                yield plain_expression(transition.guard), f"{transition.pointer}/guard", "bool"
-        for rule in state.timers:
-            if rule.at:
-                yield plain_expression(rule.at), f"{rule.pointer}/at", "instant"
-        for action, pointer in actions_of(state):
-            for name, source in action.get("assign", {}).items():
-                if isinstance(source, str):
-                    yield plain_expression(source), f"{pointer}/assign/{name}", "value"
-
-
-def actions_of(state: State) -> Iterator[tuple[Action, str]]:
-    """All actions of a state with their pointers."""
-    for key, actions in (("entry", state.entry), ("exit", state.exit)):
-        for index, action in enumerate(actions):
-            yield action, f"{state.pointer}/{key}/{index}"
-    for transition in state.transitions:
-        for index, action in enumerate(transition.actions):
-            yield action, f"{transition.pointer}/actions/{index}"
+def check_chart(workflow: Workflow, model: Model, known: Known | None = None) -> list[Problem]:
+    """Every problem of a definition, with its file and JSON pointer. `known`: the company's people
+    and groups, where there is a company to ask."""
+    return list(_Linter(workflow, model, known).run())
 
 
 class _Linter:
     """Checks of one workflow."""
 
-    def __init__(self, workflow: Workflow, model: Model) -> None:
-        self.model = model
+    def __init__(self, workflow: Workflow, model: Model, known: Known | None) -> None:
+        self.model, self.known = model, known
         self.chart = compile_chart(workflow)
         self.states = self.chart.states
         self.entity: Entity | None = model.entities.get(workflow.entity)
@@ -82,6 +68,11 @@ class _Linter:
             yield from self._returns(state)
         yield from self._state_field()
         yield from self._names()
+        yield from lint_people.check(self.chart, self._problem)
+        yield from lint_records.check(self.chart, self.model, self.entity, self._problem)
+        yield from lint_calls.check(self.chart, self.model, self._problem)
+        if self.known is not None:
+            yield from lint_people.check_known(self.chart, self.known, self._problem)
         targets = [one for state in self.states.values() for one in self._targets(state)]
         if all(target in self.states for target in targets):
             yield from self._paths()
@@ -105,8 +96,6 @@ class _Linter:
                 yield self._problem(
                     "W002", f"{state.pointer}/initial", state=state.id, target=target
                 )
-        if state.type == "call":
-            yield self._problem("W021", f"{state.pointer}/type", state=state.id, type="call")
         if state.type == "final":
             keys = ("transitions", "timers", "exit", "children")
             found = [key for key in keys if getattr(state, key)]
@@ -136,7 +125,9 @@ class _Linter:
         for event in events:
             group = [one for one in state.transitions if one.event == event]
             # a single guarded transition is a condition for the command, not a missing branch
-            if len(group) > 1 and event and group[-1].guard:
+            if event.startswith("done.") and group[-1].guard:
+                yield self._problem("W211", group[-1].pointer, state=state.id)
+            elif len(group) > 1 and event and group[-1].guard:
                 yield self._problem(
                     "W005", group[-1].pointer, warn=True, state=state.id, event=event
                 )
@@ -157,10 +148,10 @@ class _Linter:
         events = dict.fromkeys(
             one.event
             for one in state.transitions
-            if one.event and not one.event.startswith(("done.", "after."))
+            if one.event and not one.event.startswith(CLIENT_FORBIDDEN)
         )
         for event in events:
-            if event not in named and event not in self.raised:
+            if event not in named and event not in self.raised and event != CHANGED:
                 pointer = f"{state.pointer}/on/{event}"
                 yield self._problem("W010", pointer, warn=True, state=state.id, event=event)
         inner = [one for one in self.states.values() if one.id == state.id
@@ -178,12 +169,8 @@ class _Linter:
             kind = action.get("type", "")
             if kind in ("escalate", "decide", "remind") and state.type != "approval":
                 yield self._problem("W022", pointer, action=kind, state=state.id)
-            fields = list(action.get("assign", {}))
-            if kind == "set_field":
-                fields.append(str(action.get("field", "")))
-            for name in fields:
-                yield from self._field(name, f"{pointer}/assign/{name}" if "assign" in action
-                                       else f"{pointer}/field")  # fmt: skip
+            for name, place in fields_set(action, pointer):
+                yield from self._field(name, place)
             if isinstance(action.get("to"), Mapping | list | tuple):
                 yield from self._whos(many(action["to"]), f"{pointer}/to")
         for name in state.fields:

@@ -172,13 +172,13 @@ def _fill(case: Case, state: str, policy: Policy) -> list[Seat] | Literal["appro
     if rule != "error":
         who = {"admin": True} if isinstance(rule, str) else rule
         others = [Seat(one, groups_of(policy), 1) for one in case.people(who, state)]
-        others = [one for one in others if not _barred(case, policy, one.person)]
+        others = [one for one in others if not barred(case, policy, one.person)]
         if not _too_few(policy, others):
             return others
     raise Refused("W108", state=case.state(state).title or state)
 
 
-def _barred(case: Case, policy: Policy, person: int | None) -> bool:
+def barred(case: Case, policy: Policy, person: int | None) -> bool:
     """Whether a person must not vote because the request is theirs."""
     return policy.starter != "self" and person is not None and person == case.start.starter
 
@@ -220,7 +220,7 @@ def settle(case: Case, state: str) -> None:
 def activate(case: Case, task: Task, policy: Policy) -> None:
     """A task's turn: its agent stands in, a repeated approval is given by itself."""
     person = task.assignee
-    agent = None if person is None else _agent(case, policy, task, person)
+    agent = None if person is None else agent_of(case, policy, task, person)
     task = case.put(
         task,
         status="open",
@@ -236,7 +236,7 @@ def activate(case: Case, task: Task, policy: Policy) -> None:
         case.effect("task", task.state, to, task=task.id)
 
 
-def _agent(case: Case, policy: Policy, task: Task, person: int) -> int | None:
+def agent_of(case: Case, policy: Policy, task: Task, person: int) -> int | None:
     """The last of the chain of stand-ins, unless it bends back or leads to another voter."""
     seen, here = [person], person
     while (follower := case.env.agent(here)) is not None:
@@ -245,7 +245,7 @@ def _agent(case: Case, policy: Policy, task: Task, person: int) -> int | None:
         seen.append(follower)
         here = follower
     taken = {one.assignee for one in case.tasks_of(task.state) if one.id != task.id}
-    if here == person or here in taken or _barred(case, policy, here):
+    if here == person or here in taken or barred(case, policy, here):
         return None
     return here
 
@@ -271,7 +271,13 @@ def _approved_before(case: Case, policy: Policy, person: int) -> bool:
     )
 
 
-def vote(case: Case, task: Task, verdict: Literal["approved", "rejected"], comment: str) -> None:
+def vote(
+    case: Case,
+    task: Task,
+    verdict: Literal["approved", "rejected"],
+    comment: str,
+    signature: int | None = None,
+) -> None:
     """A person's decision, counted."""
     task = case.put(
         task,
@@ -282,6 +288,7 @@ def vote(case: Case, task: Task, verdict: Literal["approved", "rejected"], comme
         decided_at=case.env.now,
         decided_seq=case.sequence,
         cycle=case.cycle,
+        signature=signature,
     )
     if task.parent is None:
         settle(case, task.state)
@@ -318,7 +325,13 @@ def answer(case: Case, child: Task) -> None:
         case.put(parent, status="approved", hold="")
     else:
         parent = case.put(
-            parent, status="open", hold="", decided_by=None, decided_at=None, decided_seq=0
+            parent,
+            status="open",
+            hold="",
+            decided_by=None,
+            decided_at=None,
+            decided_seq=0,
+            signature=None,
         )
         case.effect("task", parent.state, [parent.assignee or 0], task=parent.id)
     settle(case, parent.state)

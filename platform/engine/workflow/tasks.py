@@ -28,7 +28,7 @@ def command(case: Case, event: Event) -> None:
     if handler is None:
         raise Refused("W126", command=name)
     task = case.tasks.get(event.task or 0)
-    if task is None:
+    if task is None or task.state not in case.chart.states:
         raise Refused("W110", task=event.task)
     policy = case.state(task.state).policy
     if policy is None:
@@ -80,6 +80,10 @@ def _check_claim(case: Case, task: Task, policy: Policy) -> None:
         raise Refused("W112")
     if not policy.claim or task.assignee is not None:
         raise Refused("W123", by=task.assignee)
+    # one person, one vote: also where several of the round's groups have him
+    actor = case.env.actor
+    if any(actor in (one.assignee, one.on_behalf_of) for one in _taking_part(case, task)):
+        raise Refused("W117")
 
 
 def offered(case: Case, task: Task, policy: Policy, name: str) -> bool:
@@ -123,6 +127,21 @@ def _comment(case: Case, policy: Policy, *, negative: bool) -> str:
     return comment
 
 
+def signs(policy: Policy, task: Task) -> bool:
+    """Whether deciding this task takes a signature; an opinion decides nothing."""
+    return policy.signature and task.kind != "opinion"
+
+
+def _signature(case: Case, task: Task, policy: Policy) -> int | None:
+    """The file of the signature. Whose it is, the keeper of files knows."""
+    if not signs(policy, task) or case.event.source == "system":
+        return None
+    given = case.event.data.get("signature")
+    if not isinstance(given, int) or isinstance(given, bool) or given <= 0:
+        raise Refused("W300", "/signature")
+    return given
+
+
 def missing_fields(record: Mapping[str, object], fields: Mapping[str, str]) -> list[str]:
     """The fields a state requires that are empty."""
     return [
@@ -144,7 +163,7 @@ def _person(case: Case, task: Task, given: object) -> int:
     if not isinstance(given, int) or isinstance(given, bool):
         raise Refused("W116", "/to")
     policy = case.state(task.state).policy
-    if given == case.start.starter and policy is not None and policy.starter == "deny":
+    if policy is not None and rounds.barred(case, policy, given):
         raise Refused("W118", "/to")
     if given == case.env.actor:
         raise Refused("W117", "/to")
@@ -176,12 +195,13 @@ def _approve(case: Case, task: Task) -> None:
     comment = _comment(case, policy, negative=False)
     if task.kind == "vote":
         demand_fields(case, task.state)
-    rounds.vote(case, task, "approved", comment)
+    rounds.vote(case, task, "approved", comment, _signature(case, task, policy))
 
 
 def _reject(case: Case, task: Task) -> None:
     policy = rounds.policy_of(case, task.state)
-    rounds.vote(case, task, "rejected", _comment(case, policy, negative=True))
+    comment = _comment(case, policy, negative=True)
+    rounds.vote(case, task, "rejected", comment, _signature(case, task, policy))
 
 
 def _transfer(case: Case, task: Task) -> None:
@@ -230,6 +250,7 @@ def _addsign(case: Case, task: Task) -> None:
                 task,
                 status="waiting",
                 hold="after",
+                signature=_signature(case, task, policy),
                 comment=comment,
                 decided_by=case.env.actor,
                 decided_at=case.env.now,
@@ -302,7 +323,8 @@ def return_targets(case: Case, state: str, policy: Policy) -> list[str]:
                 found += case.visits
             case _:
                 found += [given] if given in case.visits else []
-    return [one for one in dict.fromkeys(found) if one != state and _reachable(case, state, one)]
+    known = (one for one in dict.fromkeys(found) if one in case.chart.states)
+    return [one for one in known if one != state and _reachable(case, state, one)]
 
 
 def _reachable(case: Case, state: str, target: str) -> bool:
@@ -388,8 +410,14 @@ def _recall(case: Case, task: Task) -> None:
                 note="",
             )
     case.put(
-        task, status="open", comment="", decided_by=None, decided_at=None, decided_seq=0
-    )  # fmt: skip
+        task,
+        status="open",
+        comment="",
+        decided_by=None,
+        decided_at=None,
+        decided_seq=0,
+        signature=None,
+    )
 
 
 def _walk_back(case: Case, task: Task) -> None:

@@ -11,7 +11,7 @@ from engine.definitions.model import Label
 from engine.workflow.case import Case, Refused
 from engine.workflow.chart import ROOT, Chart, Quorum, State
 from engine.workflow.env import Env, Event
-from engine.workflow.instance import EventRow, Instance, Round, Task
+from engine.workflow.instance import Call, EventRow, Instance, Round, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _following(chart: Chart, state: State, case: Case | None) -> str:
     along the first event that does not give up."""
     for one in (state.id, *chart.ancestors(state.id)):
         arrows = [arrow for arrow in chart.states[one].transitions if arrow.targets]
-        wanted = {"approval": f"done.approved.{one}"}.get(
+        wanted = {"approval": f"done.approved.{one}", "call": f"done.call.{one}"}.get(
             chart.states[one].type, f"done.state.{one}"
         )
         groups = [[arrow for arrow in arrows if arrow.event == wanted]]
@@ -133,6 +133,7 @@ class Person:
     added_by: int | None
     parent: int | None
     decided_by: int | None
+    signature: int | None = None  # the file of the signature it was decided with
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +167,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The approval card: every round so far and whom it waits for now."""
+    """The approval card: every round so far and whom it waits for now. `calls`: the cases of other
+    workflows it waits for, with the reason where they failed."""
 
     rounds: tuple[RoundView, ...]
     waits_for: tuple[Waiting, ...]
     copies: tuple[int, ...]
+    calls: tuple[Call, ...] = ()
 
 
 def approval_card(chart: Chart, instance: Instance) -> Card:
@@ -183,21 +186,22 @@ def approval_card(chart: Chart, instance: Instance) -> Card:
         tuple(_round(chart, instance, one, due) for one in instance.rounds),
         tuple(_waits(instance)),
         instance.cc,
+        instance.calls,
     )
 
 
 def _round(
     chart: Chart, instance: Instance, round_: Round, due: Mapping[str, datetime]
 ) -> RoundView:
-    state = chart.states[round_.state]
-    policy = state.policy
+    state = chart.states.get(round_.state)  # none: of a version the case has left
+    policy = state.policy if state else None
     own = [
         task for task in instance.tasks if (task.state, task.round) == (round_.state, round_.number)
     ]
     own.sort(key=lambda task: (task.position, task.id))
     return RoundView(
-        state=state.id,
-        title=state.title or {"": state.id},
+        state=round_.state,
+        title=(state.title if state else {}) or {"": round_.state},
         number=round_.number,
         outcome=round_.outcome,
         opened_at=round_.opened_at,
@@ -206,7 +210,7 @@ def _round(
         order=policy.order if policy else "parallel",
         veto=policy.veto if policy else True,
         people=tuple(map(_person, own)),
-        due=None if round_.outcome else due.get(state.id),
+        due=None if round_.outcome else due.get(round_.state),
     )
 
 
@@ -229,6 +233,7 @@ def _person(task: Task) -> Person:
         added_by=task.added_by,
         parent=task.parent,
         decided_by=task.decided_by,
+        signature=task.signature,
     )
 
 

@@ -523,6 +523,39 @@ def test_chosen_people() -> None:
     assert case.open == [21, 40]
 
 
+def test_a_case_that_goes_in_circles_does_not_grow_with_its_ways() -> None:
+    case = story(chain({"assignees": [{"user": "11"}]}, {}), PEOPLE).begin()
+    for _ in range(3):
+        case.send(1, "go").does(11, "reject", comment="no")
+    assert case.instance.visits == ("draft", "one")
+
+
+def chosen_next(by: str) -> Story:
+    """11 decides first, then whoever was picked."""
+    keys: dict[str, Any] = {"assignees": [{"user": "11"}]}
+    return story(chain(keys, {"assignees": [{"chosenBy": by}]}), PEOPLE).begin()
+
+
+def test_an_approver_does_not_pick_whom_the_starter_picks() -> None:
+    case = chosen_next("starter").send(1, "go", chosen={"two": [21]})
+    case.does(11, "approve", chosen={"two": [40]})
+    assert case.open == [21]
+
+
+def test_only_an_approval_picks_the_people_of_the_next_step() -> None:
+    case = chosen_next("previous").send(1, "go")
+    case.send(1, "task.remind", task=1, chosen={"two": [40]})
+    case.refuses("W108", 11, "task.approve", task=1)
+    case.does(11, "approve", chosen={"two": [21]})
+    assert case.open == [21]
+
+
+def test_people_are_picked_by_their_numbers_and_nothing_else() -> None:
+    """JSON's true is 1 to Python: a case that kept it could not be read again."""
+    case = chosen_next("starter").send(1, "go", chosen={"two": [True]})
+    assert case.instance.chosen == {}
+
+
 @pytest.mark.parametrize(
     ("mode", "open_"), [("notify", [11, 12, 13]), ("add", [11, 12, 13, 21]), ("replace", [21])]
 )

@@ -25,6 +25,7 @@ from engine.workflow import (
     commands_for,
     compile_chart,
     instance_from_json,
+    noticed,
     step,
     to_json,
 )
@@ -170,6 +171,14 @@ class Story:
     def does(self, actor: int, command: str, **data: Any) -> Story:
         """A command on the actor's open task."""
         return self.send(actor, f"task.{command}", task=self.task_of(actor).id, **data)
+
+    def answers_change(self, *fields: str, actor: int = 1) -> bool:
+        """Somebody changed the record: whether the case answers to it."""
+        self.world.actor = actor
+        outcome = noticed(self.chart, self.instance, self.world, fields)
+        if outcome is not None:
+            self._take(outcome)
+        return outcome is not None
 
     def wait(self, **delta: int) -> list[str]:
         """Let time pass and fire what becomes due, in order; the names that fired."""

@@ -1,0 +1,1 @@
+"""Administration pages: where a company is shaped and watched over."""
