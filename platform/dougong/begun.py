@@ -10,7 +10,7 @@ from flask_babel import gettext
 
 from dougong.present import Reader
 from engine.definitions.model import text_of
-from engine.records.flow_called import Called, Child
+from engine.records.flows.called import Called, Child
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from dougong.waiting import joined, why_waiting
 from engine.definitions.model import text_of
 from engine.forms import Item
 from engine.problems import Problem, text
-from engine.records.flow_inputs import Choice, Input
 from engine.records.flows import Flow
+from engine.records.flows.inputs import Choice, Input
 from engine.workflow import Command
 from engine.workflow.tasks import REMIND_EVERY
 from engine.workflow.views import Person as Signer

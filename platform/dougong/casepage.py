@@ -20,7 +20,7 @@ from engine.fields import Names, bind
 from engine.forms import form_layout
 from engine.problems import text
 from engine.records import flows
-from engine.records.flow_cards import Difference, Opened, RowChange
+from engine.records.flows.cards import Difference, Opened, RowChange
 from engine.records.unit import Unit
 from engine.records.views import Masked
 from engine.workflow import Command

@@ -18,8 +18,8 @@ from engine.forms import Item, Placed, Section, Tab
 from engine.problems import Problem
 from engine.records import files, flows, writing
 from engine.records.failures import Failure, Forbidden, Invalid, NotFound
-from engine.records.flow_cards import place_of
-from engine.records.flow_inbox import own_phrases
+from engine.records.flows.cards import place_of
+from engine.records.flows.inbox import own_phrases
 from engine.records.unit import Unit
 
 COMMANDS: Final = frozenset(

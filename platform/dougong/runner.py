@@ -19,20 +19,21 @@ from functools import partial
 from typing import Final
 
 from dougong.installation import Installation
-from engine.records import flow_calls, notices, outbox_rows
+from engine.records import notices
 from engine.records.actor import SYSTEM
 from engine.records.agenda import Agenda, agenda
 from engine.records.company import Company, NotPublished
 from engine.records.files import clear_uploads
-from engine.records.flow_schedules import run_schedules
-from engine.records.flow_timers import run_due
-from engine.records.outbox import Sender, Sending, Work, run_internal
+from engine.records.flows import calls
+from engine.records.flows.schedules import run_schedules
+from engine.records.flows.timers import run_due
+from engine.records.outbox import Sender, Sending, Work, rows, run_internal
 
 __all__ = ["EVERY", "HANDLED", "Runner"]
 
 log = logging.getLogger("dougong.runner")
 
-HANDLED: Final = (flow_calls, notices)
+HANDLED: Final = (calls, notices)
 """Modules that are here because they register handlers of the outbox (`outbox.HANDLERS`)."""
 
 EVERY: Final = timedelta(seconds=20)
@@ -259,5 +260,5 @@ class Runner:
             clear_uploads(unit, now - UPLOADS_KEPT)
         for _ in range(50):
             with company.unit(SYSTEM, write=True, now=now, source="job") as unit:
-                if not outbox_rows.clear_done(unit, now - DONE_KEPT):
+                if not rows.clear_done(unit, now - DONE_KEPT):
                     break

@@ -14,7 +14,7 @@ from dougong.i18n import language
 from engine.definitions.model import MenuItem, text_of
 from engine.records.flows import count_tasks
 from engine.records.notices import unread
-from engine.records.outbox_admin import dead_count
+from engine.records.outbox.admin import dead_count
 from engine.records.unit import Unit
 
 

@@ -10,7 +10,7 @@ from flask_babel import gettext
 from dougong.moments import due_words
 from dougong.present import Reader
 from engine.definitions.model import text_of
-from engine.records.flow_waiting import Coming, Pending
+from engine.records.flows.waiting import Coming, Pending
 
 NAMED: Final = 5  # people by name; the rest are counted
 

@@ -21,8 +21,8 @@ from engine.packs.samples import departments, employees
 from engine.records import flows, notices, reading, writing
 from engine.records.company import Company
 from engine.records.failures import Failure, Forbidden, Invalid, NotFound
-from engine.records.flow_schedules import run_schedules
-from engine.records.flow_timers import run_due
+from engine.records.flows.schedules import run_schedules
+from engine.records.flows.timers import run_due
 from engine.records.outbox import run_outbox
 from engine.records.people import actor_of, change_user, create_department, create_user
 from engine.records.unit import SYSTEM, Actor

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from tests.integration.case_world import NOON, Papers, reviewed
 
 from dougong.present import lasting
-from engine.records import flow_versions, flows, outbox
+from engine.records import flows, outbox
+from engine.records.administration import versions
 from engine.records.failures import Conflict, Failure
-from engine.records.flow_timers import run_due
-from engine.records.replay_past import Habits
+from engine.records.flows.timers import run_due
+from engine.records.simulation.past import Habits
 from engine.storage import Database
 from engine.tables import system
 
@@ -193,7 +194,7 @@ def shown(world: Papers, papers: Mapping[int, datetime], now: datetime) -> None:
         assert found.since is not None
         assert "-" not in lasting(found.since, now, "en")
     with world.as_("boss", now) as unit:
-        assert flow_versions.running(unit) is not None
+        assert versions.running(unit) is not None
 
 
 def test_a_clock_that_jumps_ahead_and_back_reminds_once(sqlite_database: Database) -> None:

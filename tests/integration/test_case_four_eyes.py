@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.integration.case_world import NOON, Papers, reviewed
 
-from engine.records import flow_admin, flows
+from engine.records import flows
+from engine.records.administration import commands
 from engine.records.delegation import delegate
 from engine.records.failures import Failure
 from engine.records.groups import change_group, create_group
@@ -129,7 +130,7 @@ def test_not_by_way_of_somebody_else(sqlite_database: Database) -> None:
 
 
 ADMINISTRATORS: dict[str, Callable[[Unit, int, int, int], object]] = {
-    "reassign": lambda unit, task, ann, clara: flow_admin.reassign(unit, task, clara, "ill"),
+    "reassign": lambda unit, task, ann, clara: commands.reassign(unit, task, clara, "ill"),
     "close": lambda unit, task, ann, clara: close_account(unit, ann),
 }
 

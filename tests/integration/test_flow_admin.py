@@ -12,11 +12,18 @@ from tests.integration.flow_versions_world import V1, Office, approval, flow
 
 from engine.problems import text
 from engine.records import reading, writing
+from engine.records.administration.commands import (
+    jump,
+    reassign,
+    retry,
+    terminate,
+    troubles,
+    wake_up,
+)
+from engine.records.administration.versions import running
 from engine.records.failures import Conflict, Failure, Invalid, NotFound
-from engine.records.flow_admin import jump, reassign, retry, terminate, troubles, wake_up
-from engine.records.flow_timers import run_due
-from engine.records.flow_versions import running
-from engine.records.flow_words import NotAllowed
+from engine.records.flows.timers import run_due
+from engine.records.flows.words import NotAllowed
 from engine.records.unit import Unit
 from engine.storage import Database
 from engine.tables import system

@@ -21,10 +21,6 @@ from engine.packs import check_sources
 from engine.problems import text as words
 from engine.records import (
     files,
-    flow_calls,
-    flow_creations,
-    flow_env,
-    flow_store,
     flows,
     people,
     reading,
@@ -33,7 +29,8 @@ from engine.records import (
 )
 from engine.records.company import Company
 from engine.records.failures import Conflict, Invalid, NotFound
-from engine.records.flows import NotAllowed
+from engine.records.flows import NotAllowed, calls, creations, store
+from engine.records.flows import env as flow_env
 from engine.records.outbox import run_internal
 from engine.records.publish import publish
 from engine.records.unit import SYSTEM, Actor, Unit
@@ -42,7 +39,7 @@ from engine.tables import system
 from engine.workflow import Meta
 
 MONDAY = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
-assert flow_calls.DEEPEST == 8
+assert calls.DEEPEST == 8
 
 
 def states(*values: str) -> dict[str, Any]:
@@ -379,9 +376,9 @@ class World:
         with self.company.database.read() as connection:
             return [dict(row) for row in connection.execute(sa.select(table)).mappings()]
 
-    def case(self, entity: str, id: int) -> flow_store.Stored:
+    def case(self, entity: str, id: int) -> store.Stored:
         with self.as_("@system", write=False) as unit:
-            found = flow_store.latest(unit, entity, id)
+            found = store.latest(unit, entity, id)
             assert found is not None
             return found
 
@@ -483,10 +480,10 @@ def test_what_a_created_record_leaves_to_do_is_done_at_once(
         unit.posted = True
         return {"id": 1}
 
-    monkeypatch.setattr(flow_creations, "_DOORS", [create])
+    monkeypatch.setattr(creations, "_DOORS", [create])
     with world.as_("ann") as unit:
         env = flow_env.FlowEnv(unit, unit.app.model.entities["lead"], {"id": 1})
-        flow_creations.create_for(unit, env, "client", {}, {})
+        creations.create_for(unit, env, "client", {}, {})
         assert unit.posted
 
 
@@ -568,7 +565,7 @@ def test_a_called_case_that_was_ended_by_hand_is_an_error_for_the_caller(world: 
     world.fire("project", project, "start")
     world.work()
     with world.as_("@system") as unit:
-        flow_calls.end(unit, world.case("job", jobs[0]).id, "no longer wanted")
+        calls.end(unit, world.case("job", jobs[0]).id, "no longer wanted")
     world.work()
     assert world.record("project", project)["state"] == "trouble"
     assert world.case("job", jobs[1]).instance.terminated
@@ -595,9 +592,9 @@ def test_an_answer_waits_while_the_callers_record_is_in_the_bin(world: World) ->
     world.fire("job", jobs[0], "ask")
     with world.as_("ann") as unit:
         record = reading.read(unit, "project", project)
-        case = flow_store.latest(unit, "project", project)
+        case = store.latest(unit, "project", project)
         assert case is not None
-        flow_store.suspend(unit, case)
+        store.suspend(unit, case)
         place = unit.app.tables.of("project")
         gone = sa.update(place.table).where(place.id == project)
         unit.connection.execute(gone.values(removed_at=unit.now))
@@ -632,12 +629,12 @@ def test_a_case_is_not_called_by_one_that_it_waits_for_itself(world: World) -> N
     world.fire("project", project, "start")
     world.work()
     parent, child = world.case("project", project), world.case("job", jobs[0])
-    key = flow_store.Parent(child.id, "asked", f"{child.id}:asked:1:{project}")
+    key = store.Parent(child.id, "asked", f"{child.id}:asked:1:{project}")
     with world.as_("@system") as unit:
-        entity, above = unit.app.model.entities["project"], flow_store.callers(unit, child)
+        entity, above = unit.app.model.entities["project"], store.callers(unit, child)
         assert above == [parent.id]
         with pytest.raises(Conflict):
-            flow_calls.begin_on(unit, entity, project, key, above)
+            calls.begin_on(unit, entity, project, key, above)
 
 
 # --- signatures --------------------------------------------------------------------------------
@@ -681,7 +678,7 @@ def test_another_case_cannot_call_a_record_that_somebody_waits_for(world: World)
     world.fire("project", project, "start")
     world.work()
     with world.as_("ann") as unit, pytest.raises(Conflict):
-        flow_calls.begin_on(unit, unit.app.model.entities["job"], jobs[0], None)
+        calls.begin_on(unit, unit.app.model.entities["job"], jobs[0], None)
 
 
 # --- what the company has ----------------------------------------------------------------------
@@ -761,7 +758,7 @@ def test_the_card_tells_which_cases_were_begun_and_how_far_they_are(world: World
         assert [one.label for one in found.called[0].children] == ["", ""]
     # an administrator ends one of them: the step says why it cannot go on as it should
     with world.as_("@system") as unit:
-        flow_calls.end(unit, world.case("job", jobs[1]).id, "wrong job")
+        calls.end(unit, world.case("job", jobs[1]).id, "wrong job")
     world.work()
     with world.as_("ann", write=False) as unit:
         found = flows.flow_of(unit, "project", project)
@@ -772,7 +769,7 @@ def test_the_card_tells_which_cases_were_begun_and_how_far_they_are(world: World
 # --- limits and races --------------------------------------------------------------------------
 def test_calls_inside_calls_have_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """层层发起有上限：按失败处理，走 onError。"""
-    monkeypatch.setattr(flow_calls, "DEEPEST", 0)
+    monkeypatch.setattr(calls, "DEEPEST", 0)
     project, jobs = world.project(1)
     world.fire("project", project, "start")
     world.work()
@@ -780,7 +777,7 @@ def test_calls_inside_calls_have_an_end(world: World, monkeypatch: pytest.Monkey
     told = [row for row in world.rows(system.WF_EVENT) if row["type"] == "error.call.building"]
     assert "deep" in told[0]["payload"]["data"]["reason"]["en"]
     with world.as_("@system", write=False) as unit:
-        assert flow_store.latest(unit, "job", jobs[0]) is None
+        assert store.latest(unit, "job", jobs[0]) is None
 
 
 def test_two_workers_and_the_last_answers_at_once(world: World) -> None:

@@ -20,8 +20,7 @@ from tests.integration.flow_versions_world import (
 )
 
 from engine.problems import text
-from engine.records.failures import Conflict, Invalid
-from engine.records.flow_migrations import (
+from engine.records.administration.migrations import (
     Progress,
     begin_migration,
     carry_on,
@@ -29,9 +28,16 @@ from engine.records.flow_migrations import (
     migrations,
     undo_migration,
 )
-from engine.records.flow_moves import CaseMove, Preview, choices, preview_migration, targets
-from engine.records.flow_versions import running
-from engine.records.flow_words import NotAllowed
+from engine.records.administration.moves import (
+    CaseMove,
+    Preview,
+    choices,
+    preview_migration,
+    targets,
+)
+from engine.records.administration.versions import running
+from engine.records.failures import Conflict, Invalid
+from engine.records.flows.words import NotAllowed
 from engine.storage import Database
 from engine.tables import system
 

@@ -14,8 +14,8 @@ from tests.integration.records_world import CUSTOMER, NOTE
 from engine.packs import check_sources
 from engine.problems import text
 from engine.records import writing
+from engine.records.administration.versions import running
 from engine.records.failures import Conflict
-from engine.records.flow_versions import running
 from engine.records.publish import plan_publish
 from engine.storage import Database
 from engine.tables import system

@@ -15,11 +15,11 @@ from tests.integration.test_records_flows import World, inhabited
 from engine.problems import text
 from engine.records import flows, reading, writing
 from engine.records.failures import Failure, Forbidden, Invalid, NotFound, Stale
-from engine.records.flow_cards import Opened, open_case, open_task
-from engine.records.flow_inbox import counts, own_phrases, places, read_copy
-from engine.records.flow_inputs import given
-from engine.records.flow_together import approve_together
 from engine.records.flows import InboxItem, Wanted
+from engine.records.flows.cards import Opened, open_case, open_task
+from engine.records.flows.inbox import counts, own_phrases, places, read_copy
+from engine.records.flows.inputs import given
+from engine.records.flows.together import approve_together
 from engine.records.publish import publish
 from engine.records.unit import Unit
 from engine.storage import Database

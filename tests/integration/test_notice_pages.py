@@ -11,7 +11,8 @@ from tests.web import Browser, Site
 
 from dougong.channels import ChannelSender
 from dougong.settings import Settings
-from engine.records import notices, notices_channels
+from engine.records import notices
+from engine.records.notices import company_channels
 from engine.records.people import actor_of, create_user
 from engine.records.unit import SYSTEM
 
@@ -161,7 +162,7 @@ def test_a_channel_is_set_up_tried_and_switched_off(
     assert "secret page" not in page
     admin.post(here, {"name": "erp 2", "url": f"{web.url}/in", "secret": ""})
     with site.company.database.read() as connection:
-        (found,) = notices_channels.channels(connection)
+        (found,) = company_channels.channels(connection)
     assert (found.name, found.config) == ("erp 2", {"url": f"{web.url}/in", "secret": SECRET})
     admin.post(f"{here}/switch", {"on": "0"})
     assert "nothing is sent by it" in admin.get(here).get_data(as_text=True)

@@ -25,11 +25,12 @@ from dougong.startup import start_plugins
 from engine.definitions.model import NoticeText
 from engine.hooks import CHANNELS
 from engine.problems import codes
-from engine.records import flows, notices, notices_channels, outbox, writing
+from engine.records import flows, notices, outbox, writing
 from engine.records.failures import Conflict, Forbidden, Invalid
-from engine.records.notices_settings import save_preferences
-from engine.records.notices_text import About, Writer, Written, as_reader
-from engine.records.outbox_rows import MOST_ATTEMPTS
+from engine.records.notices import company_channels
+from engine.records.notices.settings import save_preferences
+from engine.records.notices.text import About, Writer, Written, as_reader
+from engine.records.outbox.rows import MOST_ATTEMPTS
 from engine.records.people import actor_of, change_user, create_user
 from engine.records.unit import SYSTEM
 from engine.storage import Database
@@ -574,7 +575,7 @@ def test_channels_that_are_off_or_unknown(world: World, web: Receiver) -> None:
     id = channel(world, "webhook", "erp", url=web.url, secret=SECRET)
     record = world.contract(PRICE)
     with world.as_("root") as unit:
-        notices_channels.switch_channel(unit, id, on=False)
+        company_channels.switch_channel(unit, id, on=False)
     effect(world, "notify", record, [], channels=["erp"])
     effect(world, "webhook", record, [], channel="erp")
     run(world)
@@ -590,9 +591,9 @@ def test_only_administrators_set_channels_up(world: World) -> None:
     out = transport(settings())
     for who in ("sales", "manager", "boss"):
         with world.as_(who) as unit, pytest.raises(Forbidden):
-            notices_channels.add_channel(unit, "webhook", "x", {}, out)
+            company_channels.add_channel(unit, "webhook", "x", {}, out)
         with world.as_(who) as unit, pytest.raises(Forbidden):
-            notices_channels.remove_channel(unit, 1)
+            company_channels.remove_channel(unit, 1)
 
 
 def test_a_channel_is_checked_when_it_is_saved(both: World) -> None:
@@ -606,7 +607,7 @@ def test_a_channel_is_checked_when_it_is_saved(both: World) -> None:
             ({"url": "https://1.1.1.1/", "secret": "s"}, "no/slash", {"/name"}),
         ):
             with pytest.raises(Invalid) as caught:
-                notices_channels.add_channel(unit, "webhook", name, config, Net())
+                company_channels.add_channel(unit, "webhook", name, config, Net())
             assert {one.pointer for one in caught.value.problems} == expected
             assert {one.code for one in caught.value.problems} <= codes().keys()
         config = {
@@ -615,12 +616,12 @@ def test_a_channel_is_checked_when_it_is_saved(both: World) -> None:
             "role": "general_manager",
             "other": "x",
         }
-        id = notices_channels.add_channel(unit, "webhook", "erp", config, Net())
+        id = company_channels.add_channel(unit, "webhook", "erp", config, Net())
         with pytest.raises(Conflict):
-            notices_channels.add_channel(unit, "webhook", "erp", config, Net())
+            company_channels.add_channel(unit, "webhook", "erp", config, Net())
         changed = {"url": "https://1.0.0.1/", "secret": ""}
-        notices_channels.change_channel(unit, id, "erp 2", changed, Net())
-        found = notices_channels.channel(unit.connection, id)
+        company_channels.change_channel(unit, id, "erp 2", changed, Net())
+        found = company_channels.channel(unit.connection, id)
         assert found.config == {"url": "https://1.0.0.1/", "secret": SECRET}
         assert SECRET not in repr(found)
 

@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from tests.integration.records_world import World, build
 
 from engine.problems import Problem, text
-from engine.records import outbox, outbox_rows, reasons, writing
+from engine.records import outbox, writing
 from engine.records.company import Company
 from engine.records.failures import Conflict, Forbidden, Invalid
-from engine.records.outbox import GiveUp, Retry
+from engine.records.outbox import GiveUp, Retry, reasons
+from engine.records.outbox import rows as outbox_rows
 from engine.records.unit import SYSTEM, Unit
 from engine.storage import Database
 from engine.tables import system
@@ -313,7 +314,7 @@ def test_a_receiver_that_is_down_is_left_in_peace(small: World) -> None:
 def test_a_sender_that_never_comes_back_loses_its_place(
     small: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.records import outbox_sending
+    from engine.records.outbox import sending as outbox_sending
 
     monkeypatch.setattr(outbox_sending, "HUNG", timedelta(seconds=0))
     release = threading.Event()

@@ -16,17 +16,16 @@ from tests.integration.test_records_flows import MONDAY, World, inhabited
 from engine.problems import text
 from engine.records import (
     delegation,
-    flow_env,
     groups,
     handover,
-    handover_records,
     history,
     leaving,
-    moving,
     people,
     worktime,
 )
 from engine.records.failures import Conflict, Invalid, NotFound
+from engine.records.flows import env, moving
+from engine.records.handover import records
 from engine.records.outbox import run_internal
 from engine.records.unit import SYSTEM
 from engine.storage import Database
@@ -279,7 +278,7 @@ def test_days_that_an_administrator_marks_count_at_once_and_everywhere(both: Wor
         clock = worktime.clock_of(unit)
         assert clock.due(MONDAY, days=1) == MONDAY + 2 * DAY
         assert clock.due(MONDAY, days=4) == MONDAY + 5 * DAY, "a Saturday"
-        assert flow_env.FlowEnv(unit, unit.app.model.entities["contract"], {}).due(
+        assert env.FlowEnv(unit, unit.app.model.entities["contract"], {}).due(
             MONDAY, Delay(1, 0), "work"
         ) == (MONDAY + 2 * DAY)
     with both.as_("root") as unit:
@@ -469,8 +468,8 @@ def test_after_a_handover_nothing_names_the_leaver(
     person = world.actors[leaver].id
     with world.as_("root", write=False) as unit:
         assert moving.waiting(unit.connection, person) == []
-        owners = [one for one in handover_records.places(unit) if one.owns]
-        assert [one.key for one in owners if handover_records.count(unit, one, person)] == []
+        owners = [one for one in records.places(unit) if one.owns]
+        assert [one.key for one in owners if records.count(unit, one, person)] == []
     assert person not in {row["manager_id"] for row in world.rows(system.DEPARTMENT)}
     assert person not in {row["manager_id"] for row in world.rows(system.USER)}
     for row in world.rows(system.WF_TASK):

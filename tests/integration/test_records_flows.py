@@ -19,7 +19,7 @@ from engine.problems import text
 from engine.records import flows, history, reading, removing, writing
 from engine.records.company import Company
 from engine.records.failures import Conflict, Failure, Forbidden, Invalid, NotFound, Stale
-from engine.records.flow_timers import run_due
+from engine.records.flows.timers import run_due
 from engine.records.people import (
     actor_of,
     change_user,

@@ -12,8 +12,8 @@ from engine.packs import read_spec
 from engine.packs.samples import employees
 from engine.problems import text
 from engine.records.people import change_user, create_department, create_user
-from engine.records.simulate_paths import explore_bands
-from engine.records.simulate_world import published_workflow
+from engine.records.simulation.paths import explore_bands
+from engine.records.simulation.world import published_workflow
 from engine.records.unit import SYSTEM, Unit
 from engine.testing import temporary_company
 

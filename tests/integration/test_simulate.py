@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from tests.integration.test_records_flows import MONDAY, World, inhabited
 
 from engine.problems import text
-from engine.records import flow_store, flows
+from engine.records import flows
 from engine.records.failures import Failure, Invalid, NotFound
-from engine.records.flow_timers import run_due
-from engine.records.replay import Report, replay, sentences
-from engine.records.simulate import STRATEGIES, Act, Script, Walk, read_values, simulate
-from engine.records.simulate_paths import bands, explore, explore_bands
-from engine.records.simulate_world import draft_workflow, earlier_chart, published_workflow
+from engine.records.flows import store
+from engine.records.flows.timers import run_due
+from engine.records.simulation.paths import bands, explore, explore_bands
+from engine.records.simulation.replay import Report, replay, sentences
+from engine.records.simulation.simulate import STRATEGIES, Act, Script, Walk, read_values, simulate
+from engine.records.simulation.world import draft_workflow, earlier_chart, published_workflow
 from engine.records.unit import SYSTEM, Actor
 from engine.storage import Database
 from engine.tables import system
@@ -306,7 +307,7 @@ def test_an_exploration_stops_at_its_limit(world: World) -> None:
 # --- simulated and real are the same -----------------------------------------------------------
 def real_case(world: World, id: int) -> Instance:
     with world.as_(SYSTEM, write=False) as unit:
-        found = flow_store.latest(unit, "contract", id)
+        found = store.latest(unit, "contract", id)
     assert found is not None
     return found.instance
 

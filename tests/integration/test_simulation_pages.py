@@ -14,7 +14,7 @@ from dougong.studio.simulation import read_act
 from engine.definitions import canonical
 from engine.records import flow_drafts, flows, writing
 from engine.records.people import create_user
-from engine.records.simulate import Act
+from engine.records.simulation.simulate import Act
 from engine.records.unit import SYSTEM
 
 PAGE = "/admin/workflows/contract_approval"

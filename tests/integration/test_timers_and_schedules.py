@@ -14,9 +14,11 @@ import sqlalchemy as sa
 from tests.integration.records_world import FLOW, World, build, sources
 
 from engine.packs import check_sources
-from engine.records import flow_schedules, flow_timers, outbox, writing
+from engine.records import outbox, writing
 from engine.records.agenda import agenda
-from engine.records.flow_timers import run_due
+from engine.records.flows import schedules
+from engine.records.flows import timers as flow_timers
+from engine.records.flows.timers import run_due
 from engine.records.publish import publish
 from engine.records.unit import SYSTEM
 from engine.storage import Database
@@ -207,14 +209,14 @@ def begun(world: World) -> list[int]:
 
 
 def run(world: World, now: datetime) -> int:
-    found = flow_schedules.run_schedules(world.company, now)
+    found = schedules.run_schedules(world.company, now)
     assert outbox.run_internal(world.company, now).failed == 0
     return found
 
 
 def at_nine(world: World, days: int = 1) -> datetime:
     """The first run is the next morning after the publishing."""
-    assert flow_schedules.run_schedules(world.company, datetime.now(UTC)) == 0
+    assert schedules.run_schedules(world.company, datetime.now(UTC)) == 0
     (row,) = rows(world, system.WF_SCHEDULE)
     local = row["next_at"].astimezone(ZoneInfo("Asia/Shanghai"))
     assert (local.hour, local.minute) == (9, 0)
@@ -243,7 +245,7 @@ def test_a_case_begins_on_every_record_that_the_guard_is_true_of(
 def test_runs_that_were_missed_are_one(database: Database) -> None:
     world = company(database, scheduled(None, "0 * * * *"))
     contracts(world, "a")
-    flow_schedules.run_schedules(world.company, datetime.now(UTC))
+    schedules.run_schedules(world.company, datetime.now(UTC))
     late = datetime.now(UTC) + timedelta(days=3)
     assert run(world, late) == 1
     (row,) = rows(world, system.WF_SCHEDULE)
@@ -255,7 +257,7 @@ def test_runs_that_were_missed_are_one(database: Database) -> None:
 def test_two_workers_begin_every_case_once(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_schedules, "PAGE", 3)
+    monkeypatch.setattr(schedules, "PAGE", 3)
     world = company(database, scheduled(None))
     ids = contracts(world, *[f"c{at}" for at in range(10)])
     nine = at_nine(world)
@@ -278,13 +280,13 @@ def test_two_workers_begin_every_case_once(
 def test_a_run_that_was_killed_goes_on_where_it_was(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_schedules, "PAGE", 2)
+    monkeypatch.setattr(schedules, "PAGE", 2)
     world = company(database, scheduled(None))
     ids = contracts(world, "a", "b", "c", "d", "e")
     nine = at_nine(world)
-    assert flow_schedules.run_schedules(world.company, nine, seconds=-1) == 0
+    assert schedules.run_schedules(world.company, nine, seconds=-1) == 0
     with world.company.unit(SYSTEM, write=True, now=nine) as unit:
-        flow_schedules._page(unit, "approval")
+        schedules._page(unit, "approval")
     assert run(world, nine) == 3
     assert begun(world) == ids
 
@@ -292,8 +294,8 @@ def test_a_run_that_was_killed_goes_on_where_it_was(
 def test_a_guard_without_a_counterpart_in_sql_is_asked_of_each_record(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_schedules, "PAGE", 2)
-    monkeypatch.setattr(flow_schedules, "_in_sql", lambda *_: None)
+    monkeypatch.setattr(schedules, "PAGE", 2)
+    monkeypatch.setattr(schedules, "_in_sql", lambda *_: None)
     world = company(sqlite_database, scheduled("title != 'b'"))
     a, _, c, d, e = contracts(world, "a", "b", "c", "d", "e")
     assert run(world, at_nine(world)) == 4
@@ -304,12 +306,12 @@ def test_a_schedule_follows_what_is_published(sqlite_database: Database) -> None
     world = company(sqlite_database, scheduled(None))
     nine = at_nine(world)
     change(world, scheduled(None, "30 10 * * *"))
-    flow_schedules.run_schedules(world.company, datetime.now(UTC))
+    schedules.run_schedules(world.company, datetime.now(UTC))
     (row,) = rows(world, system.WF_SCHEDULE)
     assert row["cron"] == "30 10 * * *"
     assert row["next_at"].minute == 30
     change(world, FLOW)
-    assert flow_schedules.run_schedules(world.company, nine + timedelta(days=9)) == 0
+    assert schedules.run_schedules(world.company, nine + timedelta(days=9)) == 0
     assert rows(world, system.WF_SCHEDULE) == []
 
 
@@ -324,11 +326,7 @@ def test_an_hour_that_came_before_anybody_looked_is_made_up_for(sqlite_database:
 def test_the_next_run_is_told_by_the_companys_clocks() -> None:
     berlin, shanghai = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Shanghai")
     summer = datetime(2026, 3, 28, 12, tzinfo=UTC)  # the clocks change in the night to the 29th
-    assert flow_schedules.next_run("0 9 * * *", summer, berlin) == datetime(
-        2026, 3, 29, 7, tzinfo=UTC
-    )
-    assert flow_schedules.next_run("0 9 * * *", summer, shanghai) == datetime(
-        2026, 3, 29, 1, tzinfo=UTC
-    )
+    assert schedules.next_run("0 9 * * *", summer, berlin) == datetime(2026, 3, 29, 7, tzinfo=UTC)
+    assert schedules.next_run("0 9 * * *", summer, shanghai) == datetime(2026, 3, 29, 1, tzinfo=UTC)
     with pytest.raises(ValueError, match="cron"):
-        flow_schedules.next_run("at nine", summer, berlin)
+        schedules.next_run("at nine", summer, berlin)

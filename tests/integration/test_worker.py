@@ -20,10 +20,11 @@ from tests.companies import Served, dougong, prepare_small
 
 from dougong.runner import Round, Runner
 from engine.hooks.channels import GiveUp
-from engine.records import outbox, outbox_rows
+from engine.records import outbox
 from engine.records.company import Company
-from engine.records.outbox_admin import STATES
-from engine.records.outbox_rows import Trouble
+from engine.records.outbox import rows as outbox_rows
+from engine.records.outbox.admin import STATES
+from engine.records.outbox.rows import Trouble
 from engine.records.unit import SYSTEM
 from engine.storage import ServerLock
 from engine.tables import system

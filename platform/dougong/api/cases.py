@@ -16,8 +16,8 @@ from dougong.api.records import authenticated
 from dougong.failures import shown
 from dougong.i18n import language
 from dougong.routing import reading, writing
-from engine.records import flow_admin
-from engine.records.flow_versions import running
+from engine.records.administration import commands
+from engine.records.administration.versions import running
 from engine.records.unit import Unit
 
 blueprint = Blueprint("case_api", __name__, url_prefix="/<company>/api/v1/admin/cases")
@@ -29,7 +29,7 @@ COMMANDS: Final = ("jump", "terminate", "wake_up", "reassign", "retry")
 def index() -> Response:
     """The running cases by workflow, version and state."""
     with reading() as unit:
-        flow_admin.only_administrators(unit)
+        commands.only_administrators(unit)
         found = [
             {
                 "workflow": flow.workflow,
@@ -63,7 +63,7 @@ def act(id: int, command: str) -> Response:
     body = json_body()
     reason = _text(body, "reason")
     if command == "retry":
-        failed = flow_admin.retry(g.company, g.actor, id, reason)
+        failed = commands.retry(g.company, g.actor, id, reason)
         return answer({"case": str(id), "problems": shown(failed, language())})
     with writing("api") as unit:
         _carry_out(unit, id, command, body, reason)
@@ -73,13 +73,13 @@ def act(id: int, command: str) -> Response:
 def _carry_out(unit: Unit, id: int, command: str, body: dict[str, Any], reason: str) -> None:
     match command:
         case "jump":
-            flow_admin.jump(unit, id, _text(body, "state"), reason)
+            commands.jump(unit, id, _text(body, "state"), reason)
         case "wake_up":
-            flow_admin.wake_up(unit, id, _text(body, "state"), reason)
+            commands.wake_up(unit, id, _text(body, "state"), reason)
         case "terminate":
-            flow_admin.terminate(unit, id, reason)
+            commands.terminate(unit, id, reason)
         case _:
-            flow_admin.reassign(unit, _id(body, "task"), _id(body, "person"), reason)
+            commands.reassign(unit, _id(body, "task"), _id(body, "person"), reason)
 
 
 def _text(body: dict[str, Any], name: str) -> str:

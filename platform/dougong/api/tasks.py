@@ -26,9 +26,9 @@ from engine.definitions.model import text_of
 from engine.problems import Problem, text
 from engine.records import flows
 from engine.records.failures import Conflict, Invalid, NotFound
-from engine.records.flow_inbox import counts
-from engine.records.flow_waiting import Pending
 from engine.records.flows import Flow, InboxItem
+from engine.records.flows.inbox import counts
+from engine.records.flows.waiting import Pending
 
 blueprint = Blueprint("task_api", __name__, url_prefix="/<company>/api/v1")
 SIZE: Final = 25

@@ -22,9 +22,9 @@ from engine.problems import Problem
 from engine.records import outbox
 from engine.records.actor import SYSTEM
 from engine.records.company import Company
-from engine.records.notices_channels import Channel, channel_named
+from engine.records.notices.company_channels import Channel, channel_named
 from engine.records.outbox import Delivery, Sender
-from engine.records.reasons import kept
+from engine.records.outbox.reasons import kept
 from engine.storage import StorageError
 from engine.tables.system import USER
 

@@ -13,13 +13,13 @@ from dougong.commands.report import command_language, print_problems
 from dougong.installation import Installation
 from engine.definitions.model import Label, text_of
 from engine.problems import Problem, text
-from engine.records import flow_admin
+from engine.records.administration import commands as by_hand
+from engine.records.administration.migrations import Progress, undo_migration
+from engine.records.administration.migrations import migrate as migrate_cases
+from engine.records.administration.moves import CaseMove, Preview, choices, preview_migration
+from engine.records.administration.versions import FlowCases, counted, running
 from engine.records.company import Company
 from engine.records.failures import Invalid
-from engine.records.flow_migrations import Progress, undo_migration
-from engine.records.flow_migrations import migrate as migrate_cases
-from engine.records.flow_moves import CaseMove, Preview, choices, preview_migration
-from engine.records.flow_versions import FlowCases, counted, running
 from engine.records.people import actor_of, find_user
 from engine.records.unit import SYSTEM, Actor
 
@@ -192,7 +192,7 @@ def undo(installation: Installation, key: str, migration: int, reason: str, by: 
 @by_option
 def terminate(installation: Installation, key: str, case: int, reason: str, by: str) -> None:
     """End the running CASE: nobody is asked any more, the record is free."""
-    _carry_out(installation, key, by, lambda unit: flow_admin.terminate(unit, case, reason))
+    _carry_out(installation, key, by, lambda unit: by_hand.terminate(unit, case, reason))
 
 
 @cases.command()
@@ -204,7 +204,7 @@ def terminate(installation: Installation, key: str, case: int, reason: str, by: 
 @by_option
 def jump(installation: Installation, key: str, case: int, state: str, reason: str, by: str) -> None:
     """Put the running CASE into STATE."""
-    _carry_out(installation, key, by, lambda unit: flow_admin.jump(unit, case, state, reason))
+    _carry_out(installation, key, by, lambda unit: by_hand.jump(unit, case, state, reason))
 
 
 @cases.command("wake-up")
@@ -218,7 +218,7 @@ def wake_up(
     installation: Installation, key: str, case: int, state: str, reason: str, by: str
 ) -> None:
     """Let the CASE that has ended go on in STATE."""
-    _carry_out(installation, key, by, lambda unit: flow_admin.wake_up(unit, case, state, reason))
+    _carry_out(installation, key, by, lambda unit: by_hand.wake_up(unit, case, state, reason))
 
 
 @cases.command()
@@ -230,7 +230,7 @@ def wake_up(
 def retry(installation: Installation, key: str, case: int, reason: str, by: str) -> None:
     """Try again what has failed in the CASE."""
     company = company_of(installation, key)
-    failed = flow_admin.retry(company, _actor(company, by), case, reason)
+    failed = by_hand.retry(company, _actor(company, by), case, reason)
     print_problems(failed)
     if failed:
         sys.exit(1)

@@ -21,11 +21,19 @@ from engine.problems import Problem, text
 from engine.records.failures import Invalid
 from engine.records.labels import names_of
 from engine.records.people import find_user
-from engine.records.replay import Report, replay, sentences
-from engine.records.simulate import STRATEGIES, Act, Script, Step, Walk, read_values, simulate
-from engine.records.simulate_paths import Verdict, explore_bands
-from engine.records.simulate_told import Ask, Due
-from engine.records.simulate_world import draft_workflow, published_workflow
+from engine.records.simulation.paths import Verdict, explore_bands
+from engine.records.simulation.replay import Report, replay, sentences
+from engine.records.simulation.simulate import (
+    STRATEGIES,
+    Act,
+    Script,
+    Step,
+    Walk,
+    read_values,
+    simulate,
+)
+from engine.records.simulation.told import Ask, Due
+from engine.records.simulation.world import draft_workflow, published_workflow
 from engine.records.unit import SYSTEM, Unit
 from engine.workflow.chart import Delay
 

@@ -23,9 +23,8 @@ from dougong.studio.casewords import (
 )
 from engine.fields import USER
 from engine.problems import hint, text
-from engine.records import flow_admin
-from engine.records.failures import Failure, NotFound
-from engine.records.flow_migrations import (
+from engine.records.administration import commands
+from engine.records.administration.migrations import (
     Migration,
     begin_migration,
     carry_on,
@@ -33,15 +32,22 @@ from engine.records.flow_migrations import (
     migrations,
     undo_migration,
 )
-from engine.records.flow_moves import Preview, choices, preview_migration, targets, workflow_of
-from engine.records.flow_overview import (
+from engine.records.administration.moves import (
+    Preview,
+    choices,
+    preview_migration,
+    targets,
+    workflow_of,
+)
+from engine.records.administration.overview import (
     CaseLine,
     Wanted,
     case_detail,
     count_cases,
     list_cases,
 )
-from engine.records.flow_versions import FlowCases, running
+from engine.records.administration.versions import FlowCases, running
+from engine.records.failures import Failure, NotFound
 from engine.records.labels import names_of
 from engine.records.unit import Unit
 
@@ -207,7 +213,7 @@ def act(id: int, command: str) -> Response:
     reason, state = request.form.get("reason", ""), request.form.get("state", "")
     try:
         if command == "retry":
-            failed = flow_admin.retry(g.company, g.actor, id, reason)
+            failed = commands.retry(g.company, g.actor, id, reason)
             for problem in failed:
                 flash(text(problem, language()), "error")
             if not failed:
@@ -227,14 +233,14 @@ def act(id: int, command: str) -> Response:
 def _carry_out(unit: Unit, id: int, command: str, state: str, reason: str) -> None:
     match command:
         case "jump":
-            flow_admin.jump(unit, id, state, reason)
+            commands.jump(unit, id, state, reason)
         case "wake_up":
-            flow_admin.wake_up(unit, id, state, reason)
+            commands.wake_up(unit, id, state, reason)
         case "terminate":
-            flow_admin.terminate(unit, id, reason)
+            commands.terminate(unit, id, reason)
         case _:
             task = request.form.get("task", type=int) or 0
-            flow_admin.reassign(unit, task, posted_person("person") or 0, reason)
+            commands.reassign(unit, task, posted_person("person") or 0, reason)
 
 
 def _tell(failure: Failure) -> None:

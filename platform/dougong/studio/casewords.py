@@ -15,11 +15,11 @@ from dougong.present import ago, clock
 from engine.definitions.model import Label, text_of
 from engine.fields import USER, Names
 from engine.problems import text
-from engine.records.flow_admin import Trouble
-from engine.records.flow_moves import CaseMove, Preview
-from engine.records.flow_overview import CaseDetail, CaseLine, Deadline, LogLine
-from engine.records.flow_versions import FlowCases, Running
-from engine.records.reasons import told
+from engine.records.administration.commands import Trouble
+from engine.records.administration.moves import CaseMove, Preview
+from engine.records.administration.overview import CaseDetail, CaseLine, Deadline, LogLine
+from engine.records.administration.versions import FlowCases, Running
+from engine.records.outbox.reasons import told
 
 MOST_NAMES: Final = 4  # people named in a line of a list
 

@@ -32,10 +32,10 @@ from dougong.shell import shell
 from engine.definitions.model import text_of
 from engine.hooks import ChannelKind, GiveUp, Retry
 from engine.problems import Problem, hint, text
-from engine.records import notices_channels
 from engine.records.failures import Failure, NotFound
-from engine.records.notices_channels import ROLE, Channel
-from engine.records.reasons import kept, told
+from engine.records.notices import company_channels
+from engine.records.notices.company_channels import ROLE, Channel
+from engine.records.outbox.reasons import kept, told
 from engine.records.unit import Unit
 from engine.tables.system import USER
 
@@ -53,8 +53,8 @@ def _sender() -> ChannelSender:
 def index() -> str:
     """All channels, and what lately did not arrive by them."""
     with reading() as unit:
-        found = notices_channels.channels(unit.connection)
-        failed = notices_channels.failures(unit, [one.name for one in found])
+        found = company_channels.channels(unit.connection)
+        failed = company_channels.failures(unit, [one.name for one in found])
         return render_template(
             "studio/channels.html",
             shell=shell(unit),
@@ -86,7 +86,7 @@ def create(kind: str) -> str | Response:
     given = _given()
     try:
         with writing() as unit:
-            id = notices_channels.add_channel(unit, kind, given["name"], given, _sender().out)
+            id = company_channels.add_channel(unit, kind, given["name"], given, _sender().out)
     except Failure as failure:
         return _again(offered, None, given, failure)
     log.info("company %s: channel %s (%s) added by user %s", g.company.key, id, kind, g.actor.id)
@@ -99,7 +99,7 @@ def create(kind: str) -> str | Response:
 def edit(id: int) -> str:
     """The form of a channel."""
     with reading() as unit:
-        found = notices_channels.channel(unit.connection, id)
+        found = company_channels.channel(unit.connection, id)
         return _form(unit, _kind_of(found), found, {"name": found.name, **found.config})
 
 
@@ -111,12 +111,12 @@ def save(id: int) -> str | Response:
     given = _given()
     try:
         with writing() as unit:
-            notices_channels.change_channel(unit, id, given["name"], given, _sender().out)
+            company_channels.change_channel(unit, id, given["name"], given, _sender().out)
     except NotFound:
         raise
     except Failure as failure:
         with reading() as unit:
-            found = notices_channels.channel(unit.connection, id)
+            found = company_channels.channel(unit.connection, id)
         return _again(_kind_of(found), found, given, failure)
     log.info("company %s: channel %s changed by user %s", g.company.key, id, g.actor.id)
     flash(gettext("Saved."), "success")
@@ -130,7 +130,7 @@ def switch(id: int) -> Response:
     """Use a channel, or use it no more."""
     on = request.form.get("on") == "1"
     with writing() as unit:
-        notices_channels.switch_channel(unit, id, on=on)
+        company_channels.switch_channel(unit, id, on=on)
     log.info("company %s: channel %s on=%s by user %s", g.company.key, id, on, g.actor.id)
     flash(gettext("The channel is in use.") if on else gettext("The channel is off."), "success")
     return go(url_for(".edit", id=id))
@@ -142,7 +142,7 @@ def switch(id: int) -> Response:
 def remove(id: int) -> Response:
     """Forget a channel and its secrets."""
     with writing() as unit:
-        notices_channels.remove_channel(unit, id)
+        company_channels.remove_channel(unit, id)
     log.info("company %s: channel %s removed by user %s", g.company.key, id, g.actor.id)
     flash(gettext("The channel was removed."), "success")
     return go(url_for(".index"))
@@ -153,7 +153,7 @@ def remove(id: int) -> Response:
 def test(id: int) -> Response:
     """Send a message now, outside any transaction, and tell what came of it."""
     with reading() as unit:
-        found = notices_channels.channel(unit.connection, id)
+        found = company_channels.channel(unit.connection, id)
         me = unit.connection.execute(sa.select(USER).where(USER.c.id == unit.actor.id)).one()
     kind = _kind_of(found)
     to = str(getattr(me, kind.address) or "") if kind.personal else ""
@@ -239,7 +239,7 @@ def _form(
     problems: Sequence[Problem] = (),
 ) -> str:
     lang = language()
-    failed = notices_channels.failures(unit, [found.name])[found.name] if found else []
+    failed = company_channels.failures(unit, [found.name])[found.name] if found else []
     trouble = kind.trouble if isinstance(kind, Email) else None
     return render_template(
         "studio/channel.html",

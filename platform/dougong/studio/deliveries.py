@@ -18,10 +18,10 @@ from dougong.shell import shell
 from engine.definitions.model import text_of
 from engine.fields import USER, Names
 from engine.problems import text
-from engine.records import outbox, outbox_admin
+from engine.records import outbox
 from engine.records.failures import Failure
 from engine.records.labels import names_of
-from engine.records.outbox import FailingTimer, Letter, State
+from engine.records.outbox import FailingTimer, Letter, State, admin
 from engine.records.unit import Unit
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/<company>/admin/deliveries")
@@ -182,7 +182,7 @@ def _tabs(unit: Unit, asked: Asked) -> list[dict[str, Any]]:
 
 
 def _filters(unit: Unit, asked: Asked) -> dict[str, list[dict[str, Any]]]:
-    known = outbox_admin.kinds(unit)
+    known = admin.kinds(unit)
     channels = sorted(
         {channel for channel, _ in known} | ({asked.channel} if asked.channel else set())
     )

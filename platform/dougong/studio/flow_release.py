@@ -20,8 +20,8 @@ from engine.definitions.flow_tree import spots
 from engine.packs import check_sources
 from engine.problems import Severity, text
 from engine.records import flow_drafts as drafts
+from engine.records.administration.versions import running
 from engine.records.failures import Failure, Invalid, NotFound
-from engine.records.flow_versions import running
 from engine.records.unit import Unit
 
 blueprint = Blueprint("flow_release", __name__, url_prefix="/<company>/admin/workflows")

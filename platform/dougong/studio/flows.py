@@ -33,8 +33,8 @@ from engine.fields import USER
 from engine.packs import check_sources
 from engine.problems import Problem, Severity, hint, text
 from engine.records import flow_drafts as drafts
+from engine.records.administration.versions import running
 from engine.records.failures import Conflict, Failure, Invalid
-from engine.records.flow_versions import running
 from engine.records.labels import names_of
 from engine.records.unit import Unit
 

@@ -26,12 +26,12 @@ from engine.records.failures import Failure, NotFound
 from engine.records.labels import names_of
 from engine.records.labels import worded as record_title
 from engine.records.reading import find, visible
-from engine.records.replay import Report, sentences
-from engine.records.replay import replay as run_replay
-from engine.records.replay_jobs import Job, keep, kept
-from engine.records.simulate import Act, Script, read_values, simulate
-from engine.records.simulate_paths import explore_bands
-from engine.records.simulate_world import World, draft_workflow, published_workflow
+from engine.records.simulation.jobs import Job, keep, kept
+from engine.records.simulation.paths import explore_bands
+from engine.records.simulation.replay import Report, sentences
+from engine.records.simulation.replay import replay as run_replay
+from engine.records.simulation.simulate import Act, Script, read_values, simulate
+from engine.records.simulation.world import World, draft_workflow, published_workflow
 from engine.records.unit import Unit
 from engine.workflow import compile_chart
 from engine.workflow.chart import Delay

@@ -18,11 +18,11 @@ from engine.fields import USER, Names, bind
 from engine.fields.basics import locale_of
 from engine.problems import Problem, text
 from engine.records.labels import names_of
-from engine.records.replay import KINDS, Report
-from engine.records.simulate import Step, Walk
-from engine.records.simulate_paths import Trap, Verdict
-from engine.records.simulate_scene import Move
-from engine.records.simulate_told import Ask, Due, Told
+from engine.records.simulation.paths import Trap, Verdict
+from engine.records.simulation.replay import KINDS, Report
+from engine.records.simulation.scene import Move
+from engine.records.simulation.simulate import Step, Walk
+from engine.records.simulation.told import Ask, Due, Told
 from engine.records.unit import Unit
 
 _ICONS = {

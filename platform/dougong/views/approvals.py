@@ -35,11 +35,11 @@ from engine.problems import Problem, text
 from engine.records import flows
 from engine.records.failures import Busy, Failure, NotFound
 from engine.records.files import open_file
-from engine.records.flow_cards import open_case, open_task, place_of
-from engine.records.flow_inbox import Counts, counts, places, read_copy
-from engine.records.flow_signatures import is_signature
-from engine.records.flow_together import approve_together
 from engine.records.flows import InboxItem, Wanted
+from engine.records.flows.cards import open_case, open_task, place_of
+from engine.records.flows.inbox import Counts, counts, places, read_copy
+from engine.records.flows.signatures import is_signature
+from engine.records.flows.together import approve_together
 from engine.records.unit import Unit
 
 blueprint = Blueprint("approvals", __name__, url_prefix="/<company>/approvals")

@@ -16,9 +16,10 @@ from dougong.routing import go, login_required, patient, reading, writing
 from dougong.shell import shell
 from engine.definitions.model import text_of
 from engine.problems import Problem, text
-from engine.records import delegation, moving
+from engine.records import delegation
 from engine.records.delegation import Delegation
 from engine.records.failures import Failure, Invalid, NotFound
+from engine.records.flows import moving
 from engine.records.unit import Unit
 from engine.tables import system
 

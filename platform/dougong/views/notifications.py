@@ -33,9 +33,9 @@ from engine.problems import Problem, hint, text
 from engine.records import notices
 from engine.records.failures import Invalid
 from engine.records.notices import Notice
-from engine.records.notices_channels import channels
-from engine.records.notices_settings import Preferences, preferences, save_preferences
-from engine.records.notices_words import KINDS, URGENT
+from engine.records.notices.company_channels import channels
+from engine.records.notices.settings import Preferences, preferences, save_preferences
+from engine.records.notices.words import KINDS, URGENT
 from engine.records.unit import Unit
 from engine.tables.system import USER
 

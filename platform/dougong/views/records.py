@@ -44,8 +44,8 @@ from engine.records.comments import add_comment, comments
 from engine.records.effects import Outlook, outlook
 from engine.records.evaluation import Relations
 from engine.records.failures import Busy, Failure, NotFound
-from engine.records.flow_cards import differences, names_of_differences
-from engine.records.flow_inputs import given
+from engine.records.flows.cards import differences, names_of_differences
+from engine.records.flows.inputs import given
 from engine.records.history import Entry, history, history_names
 from engine.records.intake import holds, kept_by_system
 from engine.records.labels import label_of, names_for, names_of

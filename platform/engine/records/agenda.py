@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.records import flow_schedules, flow_timers, outbox_rows
+from engine.records.flows import schedules, timers
+from engine.records.outbox import rows
 from engine.records.unit import Unit
 
 
@@ -28,7 +29,7 @@ def agenda(unit: Unit) -> Agenda:
     """What waits, at the price of one statement however much that is."""
 
     def build() -> sa.CompoundSelect[Any]:
-        parts = (outbox_rows.first(), *flow_timers.first(), flow_schedules.first())
+        parts = (rows.first(), *timers.first(), schedules.first())
         return sa.union_all(*parts)
 
     found = unit.app.statement(("agenda",), build).rows(unit.connection, {})

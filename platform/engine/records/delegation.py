@@ -18,8 +18,8 @@ from engine.definitions.model import Label
 from engine.problems import Problem
 from engine.records import notices
 from engine.records.failures import Conflict, Invalid, NotFound
+from engine.records.flows.moving import Moved, lend_tasks
 from engine.records.history import note
-from engine.records.moving import Moved, lend_tasks
 from engine.records.unit import Unit
 from engine.tables import system
 

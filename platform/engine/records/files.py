@@ -22,7 +22,7 @@ from engine.fields import FILE
 from engine.problems import Problem
 from engine.records.failures import Busy, Invalid, NotFound
 from engine.records.filekinds import HEAD, PICTURES, accepted, clean_name, ending_of, mime_of
-from engine.records.flow_signatures import may_see_signature
+from engine.records.flows.signatures import may_see_signature
 from engine.records.reading import read
 from engine.records.references import pointers_of
 from engine.records.unit import Unit

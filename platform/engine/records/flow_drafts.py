@@ -29,7 +29,7 @@ from engine.problems import Problem, Severity
 from engine.records.application import Application
 from engine.records.company import Company
 from engine.records.failures import Conflict, Invalid, NotFound
-from engine.records.flow_env import known
+from engine.records.flows.env import known
 from engine.records.labels import names_of
 from engine.records.outlook import Outlook, look_ahead
 from engine.records.publish import Check

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.problems import Problem
-from engine.records import delegation, moving, people
+from engine.records import delegation, people
 from engine.records.failures import Invalid, NotFound
+from engine.records.flows import moving
+from engine.records.flows.moving import Moved
 from engine.records.history import note
-from engine.records.moving import Moved
 from engine.records.unit import Unit
 
 LOG = "@user"  # its lines in the history

@@ -17,10 +17,10 @@ from engine.definitions.changes import REWORDED, Change, changes
 from engine.definitions.model import MISSING, Field, Model
 from engine.fields import BadValue, bind
 from engine.problems import Problem, Severity
-from engine.records import flow_versions
+from engine.records.administration import versions
+from engine.records.administration.versions import FlowCases
 from engine.records.application import Application
-from engine.records.flow_env import known
-from engine.records.flow_versions import FlowCases
+from engine.records.flows.env import known
 from engine.records.meaning import refills
 from engine.records.unit import SYSTEM, Unit
 from engine.tables import EntityTable, Layout, Operation, Plan, plan
@@ -63,15 +63,15 @@ def look_ahead(app: Application | None, connection: sa.Connection | None, new: M
     if app is None or connection is None:
         return Outlook(plan(None, None, new, bind))
     steps = plan(app.layout, app.model, new, bind)
-    flows = flow_versions.affected(connection, app.model, new)
-    found = [*changes(app.model, new), *flow_versions.told(flows, new)]
+    flows = versions.affected(connection, app.model, new)
+    found = [*changes(app.model, new), *versions.told(flows, new)]
     found += _recomputed(app, connection, new)
     if not found and not steps.operations and app.model.hash != new.hash:
         found.append(REWORDED)
     warned = [*_warnings(app, connection, new)]
-    warned += flow_versions.warnings(connection, app.model, new)
+    warned += versions.warnings(connection, app.model, new)
     warned += _nobody(app, connection, new)
-    refused = flow_versions.refusals(connection, new)
+    refused = versions.refusals(connection, new)
     return Outlook(steps, tuple(found), tuple(warned), tuple(refused), tuple(flows))
 
 

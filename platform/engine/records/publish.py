@@ -17,7 +17,7 @@ from engine.definitions import build_model
 from engine.definitions.model import Model
 from engine.fields import TYPES, bind
 from engine.problems import Problem, Severity
-from engine.records import flow_versions
+from engine.records.administration import versions
 from engine.records.application import Application
 from engine.records.company import Company, NotPublished
 from engine.records.computing import Ripple
@@ -129,7 +129,7 @@ class _Publishing:
             # cases that begin in this moment are counted, or meet the new version
             table = _quoted(connection, system.WF_INSTANCE)
             connection.execute(sa.text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
-        if refused := flow_versions.refusals(connection, self.model):
+        if refused := versions.refusals(connection, self.model):
             raise Conflict(refused)
 
 

@@ -14,10 +14,11 @@ from engine.access import Action
 from engine.definitions.model import Entity
 from engine.fields import bind
 from engine.problems import Problem
-from engine.records import flow_creations, flows, rows
+from engine.records import flows, rows
 from engine.records.computing import compute, hold_sums, live_values
 from engine.records.evaluation import Relations
 from engine.records.failures import Forbidden, Invalid, MissingVersion, NotFound
+from engine.records.flows import creations
 from engine.records.intake import cells_refused, holds, intake
 from engine.records.reading import visible
 from engine.records.references import check_references
@@ -48,7 +49,7 @@ def create(
     return seen(unit, entity, saving.new)
 
 
-flow_creations.opens(create)
+creations.opens(create)
 
 
 def draft(

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.records.notices_settings import Preferences, Quiet
+from engine.records.notices.settings import Preferences, Quiet
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 NIGHT = Quiet(time(22), time(8))

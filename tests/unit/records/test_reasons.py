@@ -8,8 +8,8 @@ import pytest
 
 from engine.problems import Problem
 from engine.records.failures import Busy, Conflict
-from engine.records.outbox_rows import LONGEST_PAUSE, pause
-from engine.records.reasons import LONGEST, kept, plain, told, trail
+from engine.records.outbox.reasons import LONGEST, kept, plain, told, trail
+from engine.records.outbox.rows import LONGEST_PAUSE, pause
 from engine.storage import StorageError
 
 

@@ -1,0 +1,1 @@
+"""Workflows tried out before they are published: walks with a fake clock, replays of the past."""
