@@ -6,12 +6,13 @@ response above 499 fails the test that caused it.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,8 +36,11 @@ from dougong.setup import create_company, make_login_link
 from dougong.startup import start_plugins
 from engine.accounts.sessions import start_session
 from engine.packs import load_company
-from engine.records import flows, writing
+from engine.records import flows, notices, writing
 from engine.records.company import Company
+from engine.records.flows import calls
+from engine.records.flows.timers import run_due
+from engine.records.outbox import run_internal
 from engine.records.people import (
     actor_of,
     change_department,
@@ -44,9 +48,13 @@ from engine.records.people import (
     create_user,
     find_user,
 )
+from engine.records.publish import publish
 from engine.records.unit import SYSTEM, Actor
 
 Purpose = Literal["login", "password"]
+Change = Callable[[dict[str, Any]], None]
+HANDLED = (calls, notices)  # they register handlers of the outbox
+FLOW = "workflows/crm/contract_approval.json"
 COMPANIES = {"hotel": "hotel", "school": "training_school", "inn": "hotel"}
 DESK, PHONE = (1360, 850), (390, 844)
 FLAGS = (
@@ -61,6 +69,16 @@ PEOPLE = {
     "qian": ("钱总", ["general_manager"]),
     "zhou": ("周客服", ["service"]),
 }
+OFFICE = {  # a trading house: login: name, roles, superior
+    "qian": ("钱总", ["general_manager"], ""),
+    "wang": ("王经理", ["manager"], "qian"),
+    "he": ("何经理", ["manager"], "qian"),
+    "li": ("李销售", ["sales"], "wang"),
+    "lin": ("林销售", ["sales"], "he"),
+    "zhao": ("赵财务", ["finance"], "qian"),
+    "fang": ("方会计", ["finance"], "qian"),
+    "sun": ("孙法务", ["legal"], "qian"),
+}
 
 
 @dataclass(frozen=True)
@@ -72,9 +90,10 @@ class Site:
     folder: Path
 
     def company(self, key: str) -> Company:
-        """A company of the installation."""
+        """A company of the installation; one of `COMPANIES` is made when it is first wanted."""
         found = self.installation.company(key)
-        assert found is not None
+        if found is None:
+            found = _company(self.installation, key, COMPANIES[key])
         return found
 
     def link(self, company: str, login: str, purpose: Purpose = "login") -> str:
@@ -109,16 +128,75 @@ class Site:
         with self.company(company).unit(actor, write=True, source="api") as unit:
             flows.fire(unit, entity, id, event)
 
+    def contract(
+        self, company: str, title: str, amount: int, *, by: str = "li", submit: bool = True
+    ) -> int:
+        """A contract, which is waiting for its first decision unless told otherwise."""
+        customer = self.create(company, by, "customer", name=f"{title}的客户")
+        items = [{"name": "水泵", "quantity": 1, "unit_price": amount}]
+        id = self.create(company, by, "contract", title=title, customer=customer, items=items)
+        if submit:
+            self.fire(company, by, "contract", id, "submit")
+        return id
+
+    def task(self, company: str, contract: int, login: str) -> int:
+        """The open task that a contract is to somebody."""
+        with self.company(company).unit(self.actor(company, login), source="api") as unit:
+            found = [one for one in flows.my_tasks(unit, size=100) if one.record_id == contract]
+        assert len(found) == 1, found
+        assert found[0].task_id is not None
+        return found[0].task_id
+
+    def decide(self, company: str, login: str, contract: int, command: str, **data: Any) -> None:
+        """Decide the task that a contract is to somebody."""
+        task, actor = self.task(company, contract, login), self.actor(company, login)
+        with self.company(company).unit(actor, write=True, source="api") as unit:
+            flows.decide(unit, task, command, data.pop("comment", ""), data=data)
+
+    def work(self, company: str, later: timedelta = timedelta()) -> None:
+        """What the background thread does: timers and notices, at once or as if it were later."""
+        found, now = self.company(company), datetime.now(UTC) + later
+        run_internal(found, now)
+        if run_due(found, now):
+            run_internal(found, now)
+
+    def office(self, key: str, changes: Mapping[str, Change] | None = None) -> str:
+        """A trading house of its own for a module; `changes` rewrite definitions by path."""
+        if self.installation.company(key) is None:
+            _, sources, _ = load_company(packs_roots(), "crm")
+            texts = rewritten(sources, changes or {})
+            company = create_company(self.installation, Listing(key, "", "crm"), texts)
+            with company.unit(SYSTEM, write=True, source="test") as unit:
+                place, ids = create_department(unit, "业务部"), dict[str, int]()
+                for login, (name, roles, above) in OFFICE.items():
+                    ids[login] = create_user(
+                        unit, login, name, roles=roles, department=place, manager=ids.get(above)
+                    )
+        return key
+
+    def publish(self, key: str, changes: Mapping[str, Change]) -> None:
+        """Put other definitions into force."""
+        company = self.company(key)
+        publish(company, rewritten(company.current.sources, changes), "crm")
+
+
+def rewritten(sources: Mapping[str, str], changes: Mapping[str, Change]) -> dict[str, str]:
+    """Definitions with some of them changed."""
+    found = dict(sources)
+    for path, change in changes.items():
+        body = json.loads(found[path])
+        change(body)
+        found[path] = json.dumps(body, ensure_ascii=False)
+    return found
+
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Three companies with a few people each, served on a free port. The inn is for the house
-    rules alone: nothing that a journey writes is on its pages."""
+    """Companies with a few people each, served on a free port. The inn is for the house rules
+    alone: nothing that a journey writes is on its pages."""
     folder = tmp_path_factory.mktemp("site")
     installation = Installation(load_settings(folder))
     start_plugins()
-    for key, pack in COMPANIES.items():
-        _company(installation, key, pack)
     server = make_server(
         "127.0.0.1", 0, create_app(installation), threaded=True, request_handler=_Quiet
     )
@@ -137,7 +215,7 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing."""
 
 
-def _company(installation: Installation, key: str, pack: str) -> None:
+def _company(installation: Installation, key: str, pack: str) -> Company:
     model, sources, problems = load_company(packs_roots(), pack)
     assert model is not None, problems
     company = create_company(installation, Listing(key, "", pack), sources)
@@ -151,6 +229,7 @@ def _company(installation: Installation, key: str, pack: str) -> None:
             for login, (name, roles) in PEOPLE.items()
         }
         change_department(unit, department, name="业务部", parent=None, manager=ids["wang"])
+    return company
 
 
 @pytest.fixture(scope="session")
@@ -191,6 +270,7 @@ def visit(site: Site, browser: Browser) -> Iterator[Visit]:
     def open_page(
         company: str, login: str, *, phone: bool = False, language: str = "zh-CN"
     ) -> Page:
+        site.company(company)
         width, height = PHONE if phone else DESK
         context = browser.new_context(
             viewport={"width": width, "height": height},

@@ -30,12 +30,19 @@ def select(scope: Scope, label: str, option: str) -> None:
     scope.get_by_role("combobox", name=label, exact=True).select_option(label=option)
 
 
-def pick(page: Page, label: str, typed: str, found: str = "") -> None:
+def pick(scope: Scope, label: str, typed: str, found: str = "") -> None:
     """Search in a picker and choose what is found."""
-    box = page.get_by_role("combobox", name=label, exact=True)
+    box = scope.get_by_role("combobox", name=label, exact=True)
     box.fill(typed)
-    page.get_by_role("option", name=found or typed).first.click()
+    scope.get_by_role("option", name=found or typed).first.click()
     expect(box).to_have_value(re.compile(re.escape(found or typed)))
+
+
+def pick_one_of_many(scope: Scope, label: str, typed: str, found: str) -> None:
+    """Search in a picker of several and add what is found."""
+    scope.get_by_role("combobox", name=label, exact=True).fill(typed)
+    scope.get_by_role("option", name=found).first.click()
+    expect(scope.locator(".picker-chip").filter(has_text=found)).to_be_visible()
 
 
 def tab(page: Page, title: str) -> None:
@@ -59,3 +66,43 @@ def save(page: Page, entity: str) -> int:
 def more(scope: Scope) -> None:
     """Open the menu of further actions."""
     scope.locator("summary", has_text="").and_(scope.get_by_label("更多")).click()
+
+
+def state(page: Page, text: str) -> None:
+    """The badge beside the heading says so."""
+    expect(page.locator("h1 + .badges")).to_contain_text(text)
+
+
+def told(page: Page, text: str) -> None:
+    """A note says that something is done."""
+    expect(page.get_by_role("status").filter(has_text=text)).to_be_visible()
+
+
+def card(page: Page) -> Locator:
+    """The approval card of a record or a case; on a phone its sheet is turned to."""
+    sheet = page.locator("[data-pane=approval]")
+    if sheet.is_visible():
+        sheet.click()
+    return page.locator("#approval")
+
+
+def inbox(page: Page, tab: str = "todo") -> Locator:
+    """The entries of one of the inbox's lists."""
+    page.goto(f"approvals?tab={tab}")
+    ready(page)
+    return page.locator(".inbox-item")
+
+
+def opened(page: Page, title: str, tab: str = "todo") -> Locator:
+    """Open a case from the inbox; its card."""
+    inbox(page, tab).get_by_role("link", name=title).click()
+    page.wait_for_url(re.compile(r"/approvals/(case/)?\d+$"))
+    ready(page)
+    return page.locator("#approval")
+
+
+def command(page: Page, title: str) -> Locator:
+    """Unfold one of the card's further commands; its form."""
+    menu = card(page).locator("details.command").filter(has_text=title)
+    menu.locator("summary").click()
+    return menu.locator("form")

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import Site, Visit
 from tests.e2e.steps import entry, pick, press, ready, save, select, tab
 
-from engine.records.flow_timers import run_due
+from engine.records.flows.timers import run_due
 
 ZONE = ZoneInfo("Asia/Shanghai")
 

@@ -394,7 +394,7 @@ def test_what_was_changed_meanwhile_is_not_approved_unseen(world: World) -> None
 def asking(chart: dict[str, Any], steps: Steps) -> None:
     """The starter names a day, and picks who countersigns."""
     draft = chart["states"]["draft"]
-    draft["on"]["submit"] |= {
+    draft["on"]["submit"][-1] |= {
         "guard": "amount > 0 and event.day != null",
         "actions": [{"assign": {"ends_on": "event.day"}}],
     }

@@ -15,7 +15,7 @@ from flask_babel import gettext, ngettext
 from engine.definitions.flow_tree import Doc, Spot, in_other_words, kind_of, spots
 from engine.definitions.model import Entity, Model, text_of
 from engine.expressions import ExpressionError, check, explain, parse, scope_of
-from engine.expressions.types import ANY, BOOL, DATE, DATETIME, TEXT, USER, ListOf, Type
+from engine.expressions.types import BOOL, DATE, DATETIME
 from engine.fields import bind
 from engine.problems import Problem
 from engine.problems import text as problem_text
@@ -23,16 +23,10 @@ from engine.records import groups
 from engine.records.people import list_users
 from engine.records.unit import Unit
 from engine.tables import system
-from engine.workflow import plain_expression
+from engine.workflow import FLOW_TYPES, plain_expression
 
 Choices = Mapping[str, str]
 
-_FLOW: Final[Mapping[str, Type]] = {
-    "event": ANY,
-    "starter": USER,
-    "states": ListOf(TEXT),
-    "decisions": ListOf(ANY),
-}
 _PEOPLE: Final = frozenset({"user", "users"})
 _LONG: Final = re.compile(r"(?<![A-Za-z0-9_.“‘'\"-])\d{5,16}(?![A-Za-z0-9_”’'\"-])")
 _DURATION: Final = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
@@ -133,7 +127,8 @@ class World:
 
     def _path(self, path: tuple[str, ...]) -> str:
         if len(path) == 1:
-            return self.fields.get(path[0], "")
+            said = {"decisions": gettext("decisions so far"), "starter": gettext("the applicant")}
+            return self.fields.get(path[0]) or said.get(path[0], "")
         entity, words = self.entity, []
         for name in path:
             found = entity.fields.get(name) if entity else None
@@ -151,7 +146,7 @@ class World:
             node = parse(plain_expression(source))
         except ExpressionError as refusal:
             return [problem_text(refusal.problem, self.language)]
-        scope = scope_of(self.model, self.entity, lambda f: bind(f).expression_type, _FLOW)
+        scope = scope_of(self.model, self.entity, lambda f: bind(f).expression_type, FLOW_TYPES)
         if wanted == "instant":
             wrong = [check(node, scope, kind)[1] for kind in (DATETIME, DATE)]
             problems: list[Problem] = [] if not all(wrong) else list(wrong[0])

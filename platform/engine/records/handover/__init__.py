@@ -20,7 +20,7 @@ from engine.records import notices, outbox, people
 from engine.records.failures import Conflict, Invalid, NotFound
 from engine.records.flows import moving
 from engine.records.flows.moving import Moved, Stuck
-from engine.records.handover import people as handover_people
+from engine.records.handover import persons
 from engine.records.handover import records as handover_records
 from engine.records.handover.records import PORTION, Place
 from engine.records.history import note as log
@@ -108,7 +108,7 @@ def preview(unit: Unit, user: int) -> Preview:
     tasks = [one for one in sections if one.key in {"tasks", "cases"}]
     rest = [one for one in sections if one.key not in {"tasks", "cases"}]
     shown = [one for one in (*owned, *tasks, *rest, *others) if one.count]
-    return Preview(user, shown, handover_people.remarks(unit, user))
+    return Preview(user, shown, persons.remarks(unit, user))
 
 
 def _records_section(unit: Unit, place: Place, user: int) -> Section:
@@ -128,7 +128,7 @@ def _plain_section(unit: Unit, key: str, user: int) -> Section:
         found = find(unit.connection, user)
         count, samples = len(found), _samples(unit, found[:SAMPLES])
     else:
-        names = handover_people.PARTS[key].names(unit, user)
+        names = persons.PARTS[key].names(unit, user)
         count, samples = len(names), [Sample(name) for name in names[:SAMPLES]]
     return Section(key, _TITLES[key], count, samples)
 
@@ -156,8 +156,8 @@ def execute(unit: Unit, user: int, targets: Mapping[str, int], note: str = "") -
     _check(unit, user, targets, places)
     made = Report(unit.app.database.ids.next(unit.connection), user)
     why = note.strip().replace("\x00", "")[:500]
-    for key in (key for key in handover_people.PARTS if key in targets):
-        made.moved[key] = handover_people.PARTS[key].move(unit, user, targets[key])
+    for key in (key for key in persons.PARTS if key in targets):
+        made.moved[key] = persons.PARTS[key].move(unit, user, targets[key])
     steps: Sequence[tuple[str, Callable[[Unit, int, int, str], Moved]]] = (
         ("cases", moving.move_cases),
         ("tasks", moving.move_tasks),
