@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from flask import Flask, current_app, g, request, url_for
+from flask import Flask, g, request, url_for
 from flask_babel import gettext
 from markupsafe import Markup
 
@@ -93,8 +93,7 @@ def _studio(unit: Unit) -> list[Entry]:
         ("groups.index", gettext("Groups"), "users-group"),
         ("calendar.index", gettext("Working days"), "calendar-time"),
     )
-    known = current_app.view_functions
-    links = [(url_for(place), title, icon) for place, title, icon in pages if place in known]
+    links = [(url_for(place), title, icon) for place, title, icon in pages]
     found = [
         Entry(title, icon, href, request.path == href or request.path.startswith(href + "/"))
         for href, title, icon in links

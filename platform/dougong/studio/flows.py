@@ -32,6 +32,7 @@ from engine.definitions.model import Entity, Workflow, text_of
 from engine.fields import USER
 from engine.packs import check_sources
 from engine.problems import Problem, Severity, hint, text
+from engine.problems.catalogue import LANGUAGES
 from engine.records import flow_drafts as drafts
 from engine.records.administration.versions import running
 from engine.records.failures import Conflict, Failure, Invalid
@@ -397,7 +398,7 @@ def _worded(failure: Invalid, verb: str) -> Sequence[Problem]:
     if verb == "json":
         return failure.problems
     first = failure.problems[0]
-    words = {tag: text(first, tag) for tag in ("zh-CN", "en")}
+    words = {tag: text(first, tag) for tag in LANGUAGES}
     return [Problem("E119", {"reason": words}, first.pointer)]
 
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from engine.definitions.model import Entity, Label
 from engine.problems import Problem, text
+from engine.problems.catalogue import LANGUAGES
 from engine.records.failures import Busy, Conflict, Failure, Invalid
 from engine.records.flows import store
 from engine.records.flows.cases import Situation, env_of
@@ -29,7 +30,6 @@ from engine.tables import system
 from engine.workflow import Call, Event, administer
 
 DEEPEST: Final = 8  # cases that call cases
-_LANGUAGES: Final = ("zh-CN", "en")
 _INSTANCE = system.WF_INSTANCE
 Row = Mapping[str, Any]
 
@@ -200,4 +200,4 @@ def _open(case: Stored, state: str, number: int) -> Call | None:
 
 def _words(problems: Iterable[Problem]) -> Label:
     found = list(problems)
-    return {language: " ".join(text(one, language) for one in found) for language in _LANGUAGES}
+    return {language: " ".join(text(one, language) for one in found) for language in LANGUAGES}

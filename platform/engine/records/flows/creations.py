@@ -14,6 +14,7 @@ from typing import Any, Final
 from engine.definitions.model import Entity, Label, text_of
 from engine.fields import BadValue, FieldType, bind
 from engine.problems import Problem, text
+from engine.problems.catalogue import LANGUAGES
 from engine.records.failures import Invalid
 from engine.records.flows.env import FlowEnv
 from engine.records.references import check_sent
@@ -21,7 +22,6 @@ from engine.records.unit import Unit
 from engine.workflow import CannotEvaluate, Outcome, plain_expression
 
 DEEPEST: Final = 8  # creations that set off creations
-_LANGUAGES: Final = ("zh-CN", "en")
 Record = dict[str, Any]
 Create = Callable[[Unit, str, Mapping[str, object]], Record]
 _DOORS: list[Create] = []
@@ -150,5 +150,5 @@ def _reason(target: Entity, problem: Problem) -> Label:
     field = target.fields.get(problem.field)
     return {
         language: (f"{text_of(field.title, language)}: " if field else "") + text(problem, language)
-        for language in _LANGUAGES
+        for language in LANGUAGES
     }

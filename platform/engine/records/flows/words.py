@@ -11,6 +11,7 @@ from engine.definitions.model import Entity, Label, text_of
 from engine.expressions import ExpressionError, explain, parse
 from engine.fields import USER
 from engine.problems import Problem
+from engine.problems.catalogue import LANGUAGES
 from engine.records.failures import Conflict, Failure, Forbidden, Invalid, NotFound
 from engine.records.labels import names_of
 from engine.records.unit import Unit
@@ -19,7 +20,6 @@ from engine.workflow.commands import TITLES
 
 _FORBIDDEN: Final = frozenset({"W103", "W112", "W118", "W124"})
 _TOO_LATE: Final = frozenset({"W100", "W101", "W107", "W111", "W123"})
-_LANGUAGES: Final = ("zh-CN", "en")
 _HELPED: Final[dict[str, Label]] = {  # what administrators do with a case
     "jumped": {"zh-CN": "将流程跳转到其他状态", "en": "Put the case elsewhere"},
     "terminated": {"zh-CN": "终止了流程", "en": "Terminated the case"},
@@ -94,7 +94,7 @@ def _field_title(entity: Entity, name: str) -> Label:
 def _explained(entity: Entity, conditions: Iterable[str]) -> list[Label]:
     """The conditions as sentences, each language in its own words."""
     return [
-        {language: _sentence(entity, one, language) for language in _LANGUAGES}
+        {language: _sentence(entity, one, language) for language in LANGUAGES}
         for one in dict.fromkeys(conditions)
         if one
     ]

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from engine.definitions.model import Label
 from engine.problems import Problem, text
+from engine.problems.catalogue import LANGUAGES
 from engine.records import notices, outbox, people
 from engine.records.failures import Conflict, Invalid, NotFound
 from engine.records.flows import moving
@@ -33,7 +34,6 @@ _HANDOVER, _JOB, _USER = system.HANDOVER, system.JOB, system.USER
 KIND: Final = "handover"
 AT_ONCE: Final = 200  # more records than these follow as a job: on SQLite nobody else writes
 SAMPLES: Final = 5
-_BOTH: Final = ("zh-CN", "en")
 KEPT: Final = 200  # cases that did not work, kept with the handover
 LOG: Final = "@handover"
 _TITLES: Final[Mapping[str, Label]] = {
@@ -264,7 +264,7 @@ def _stuck_json(one: Stuck) -> dict[str, Any]:
     """In words of both languages: what is read later may not be there any more."""
     why = {
         language: " ".join(dict.fromkeys(text(each, language) for each in one.problems))
-        for language in _BOTH
+        for language in LANGUAGES
     }
     return {"entity": one.entity, "record": one.record, "why": why}
 

@@ -18,6 +18,7 @@ import msgspec
 
 from engine.definitions.model import Label, Workflow
 from engine.problems import Problem, text
+from engine.problems.catalogue import LANGUAGES
 from engine.records.failures import Invalid
 from engine.records.flows.words import state_title, worded_problem
 from engine.records.simulation.past import Habits, Past, batches, count
@@ -28,7 +29,6 @@ from engine.workflow import Chart, compile_chart
 
 EXAMPLES: Final = 20  # records named in a group
 MOST: Final = 5_000  # cases of one report
-_LANGUAGES: Final = ("zh-CN", "en")
 Kind = Literal["more", "fewer", "people", "stalls", "ends", "slower", "faster"]
 KINDS: Final[tuple[Kind, ...]] = (
     *("stalls", "ends", "more", "fewer", "people", "slower", "faster"),
@@ -204,7 +204,7 @@ class _Comparing:
     def reason(self, now: Track) -> tuple[str, Label]:
         assert now.why is not None
         problem = worded_problem(self.unit, self.after.chart, self.after.entity, now.why)
-        title = {language: text(problem, language) for language in _LANGUAGES}
+        title = {language: text(problem, language) for language in LANGUAGES}
         return title["en"], title
 
     def way(self, then: Track, now: Track) -> tuple[str, Label]:
@@ -213,7 +213,7 @@ class _Comparing:
             state_title(self.after.chart, now.state),
         )
         label = {
-            language: " → ".join(_in(one, language) for one in titles) for language in _LANGUAGES
+            language: " → ".join(_in(one, language) for one in titles) for language in LANGUAGES
         }
         return f"{then.state}>{now.state}", label
 

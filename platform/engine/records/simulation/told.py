@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from engine.definitions.model import Label
 from engine.fields import USER
 from engine.problems import Problem, text
+from engine.problems.catalogue import LANGUAGES
 from engine.records.flows.words import state_title
 from engine.records.labels import names_of
 from engine.records.simulation.scene import Scene, who_may
@@ -272,7 +273,7 @@ def _otherwise(scene: Scene, task: Task, policy: Policy) -> Problem:
 
 def in_both(problem: Problem) -> Label:
     """A sentence in every language, to stand inside another one."""
-    return {language: text(problem, language) for language in ("zh-CN", "en")}
+    return {language: text(problem, language) for language in LANGUAGES}
 
 
 _VETO: Final = {"zh-CN": "一人驳回即驳回", "en": "one rejection rejects"}
