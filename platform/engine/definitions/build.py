@@ -92,6 +92,8 @@ class _Run:
             hash=_hash(self.layers.documents),
             calendar=manifest.calendar(said),
             notices=notices(said, language),
+            grades=manifest.grades(said, language),
+            everyone=said.get("clearance", {}).get("everyone", ""),
         )
 
     def _checked(self, kind: str, merged: Merged) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from engine.definitions.model import (
     FormPart,
     Keys,
     ListView,
+    PoolLimits,
     Rule,
 )
 
@@ -50,7 +51,15 @@ def parse_entity(merged: Merged, data: Mapping[str, Any], pack: str, language: s
         pack=pack,
         file=merged.layers[-1].file,
         help=label(data, language, "description"),
+        grade=tuple(said["grade"].split(".")) if "grade" in said else (),
+        pool={role: _limits(one) for role, one in said.get("pool", {}).items()},
+        person=bool(said.get("person")),
     )
+
+
+def _limits(said: Mapping[str, Any]) -> PoolLimits:
+    shows = frozenset(said["shows"]) if "shows" in said else None
+    return PoolLimits(shows, *(said.get(name) for name in ("views", "claims", "holds")))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ SCOPES: Final = {
     "own": "owner == me",
     "department": "owner.dept == my.dept",
     "department_tree": "owner.dept within my.dept",
+    "participant": "participant()",
 }
 CONDITIONS: Final = (
     "if",
@@ -84,6 +85,7 @@ def parse_field(name: str, data: Mapping[str, Any], required: bool, entity: str,
         placeholder=_hint(data, language, "placeholder"),
         was=tuple(data.get("x-was", ())),
         rows=_rows(name, items, entity, language, findings, at) if kind == "lines" else None,
+        privacy=frozenset(data.get("x-privacy", ())),
     )
 
 
@@ -117,7 +119,7 @@ def conditions(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def grants(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Grant]:
-    """`x-access` with the words own, department and department_tree written out."""
+    """`x-access` with its words (own, department …) written out."""
     return {
         role: Grant(**{
             action: SCOPES.get(value, value) if isinstance(value, str) else value

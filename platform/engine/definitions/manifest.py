@@ -8,7 +8,7 @@ from typing import Any, Final
 from engine.definitions.checking import check
 from engine.definitions.document import Document, Findings, Merged
 from engine.definitions.labels import label
-from engine.definitions.model import Calendar, Card, Entity, Label, MenuItem, Pack, Role
+from engine.definitions.model import Calendar, Card, Entity, Grade, Label, MenuItem, Pack, Role
 
 LANGUAGES: Final = ("zh-CN", "en")
 CURRENCY: Final = "CNY"
@@ -35,9 +35,18 @@ def packs(manifests: Mapping[str, Document], title: Label, language: str) -> tup
 def roles(data: Mapping[str, Any], language: str) -> dict[str, Role]:
     """Roles by name."""
     return {
-        name: Role(name, label(said, language), bool(said.get("admin")))
+        name: Role(
+            name, label(said, language), bool(said.get("admin")), said.get("clearance", "")
+        )
         for name, said in data.get("roles", {}).items()
     }
+
+
+def grades(data: Mapping[str, Any], language: str) -> tuple[Grade, ...]:
+    """The grades of secrecy, the lowest first."""
+    said = data.get("clearance", {}).get("grades", {})
+    ordered = sorted(said, key=lambda name: said[name]["order"])
+    return tuple(Grade(name, label(said[name], language)) for name in ordered)
 
 
 def menus(data: Mapping[str, Any], entities: Mapping[str, Entity],

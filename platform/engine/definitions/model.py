@@ -63,9 +63,10 @@ class Computation:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one role may do (`x-access`). At an entity `create`/`delete`/`export` count too.
+    """What one role may do (`x-access`). An entity has `create`, `delete`, `export`, `share` too.
 
-    At a field only `read`, `write` and `mask` are meaningful and None means "as the entity says".
+    At a field only `read`, `write`, `mask`, `reveal` and `search` are meaningful, and None means
+    "as the entity says".
     """
 
     read: Predicate | None = None
@@ -73,7 +74,10 @@ class Grant:
     create: Predicate | None = None
     delete: Predicate | None = None
     export: Predicate | None = None
+    share: Predicate | None = None
     mask: str = ""
+    reveal: Predicate | None = None
+    search: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ class Field:
     was: tuple[str, ...] = ()
     rows: Entity | None = None  # type "lines": what one row looks like
     system: bool = False  # created_at, created_by, updated_at, updated_by
+    privacy: frozenset[str] = frozenset()  # personal, encrypted, logged
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,18 @@ class Rule:
     set: Mapping[str, str] = field(default_factory=dict)
     message: Label = field(default_factory=dict)
     level: Literal["error", "warn"] = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """What a role may do in the pool of an entity (`x-entity.pool`): the fields it sees, None for
+    all that it may see; how many records a day it opens and takes, and how many it may own and
+    still take one more, None without a limit."""
+
+    shows: frozenset[str] | None = None
+    views: int | None = None
+    claims: int | None = None
+    holds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +195,9 @@ class Entity:
     pack: str = ""
     file: str = ""
     help: Label = field(default_factory=dict)
+    grade: tuple[str, ...] = ()  # the path to the field with a record's grade of secrecy
+    pool: Mapping[str, PoolLimits] = field(default_factory=dict)  # by role
+    person: bool = False
 
     @property
     def label_fields(self) -> tuple[str, ...]:
@@ -206,6 +226,15 @@ class Role:
     name: str
     title: Label
     admin: bool = False
+    clearance: str = ""  # the highest grade its holders are cleared for
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """A grade of secrecy."""
+
+    name: str
+    title: Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +311,8 @@ class Model:
     hash: str
     calendar: Calendar = field(default_factory=Calendar)
     notices: Mapping[str, NoticeText] = field(default_factory=dict)
+    grades: tuple[Grade, ...] = ()  # the lowest first
+    everyone: str = ""  # the highest grade that needs no clearance
 
     @property
     def default_language(self) -> str:

@@ -123,6 +123,9 @@ SESSION = _table(
     _at("expires_at", null=False),
     _text("address", server_default=""),
     _text("agent", server_default=""),
+    _text("method", server_default="password"),  # password, totp, link, oidc
+    _at("proved_at"),  # when the person last proved who he is: sensitive actions ask again
+    _at("second_due"),  # the second factor is still to come: the session opens nothing else
     sa.Index("dg_session_user", "user_id"),
     sa.Index("dg_session_expires", "expires_at"),
 )
@@ -134,6 +137,8 @@ ONCE_LINK = _table(
     _at("created_at"),
     _at("expires_at", null=False),
     _at("used_at"),
+    _text("bound", server_default=""),  # a hash of what it was made for: changed, the link is dead
+    _big("by_id"),
     sa.Index("dg_once_link_user", "user_id"),
 )
 LOGIN_FAILURE = _table(
@@ -144,6 +149,133 @@ LOGIN_FAILURE = _table(
     _at("at", null=False),
     sa.Index("dg_login_failure_login", "login", "at"),
     sa.Index("dg_login_failure_address", "address", "at"),
+)
+ATTEMPT = _table(  # what is counted to slow somebody down, in all processes together
+    "attempt",
+    _id(),
+    _text("kind"),  # reset, second, prove, duplicate, token …
+    _text("key"),  # whom it counts for: a hash of a login, an address, a user's id
+    _at("at", null=False),
+    sa.Index("dg_attempt_key", "kind", "key", "at"),
+    sa.Index("dg_attempt_at", "at"),
+)
+FACTOR = _table(  # the second factor of a person: a shared secret for one-time codes (RFC 6238)
+    "factor",
+    _big("user_id", sa.ForeignKey("dg_user.id", name="f1"), null=False, primary_key=True),
+    _text("secret"),  # sealed with a key of the installation
+    _at("created_at", null=False),
+    _at("confirmed_at"),
+    _big("last_step"),  # a code works once
+)
+RECOVERY = _table(
+    "recovery",
+    _text("code_hash", primary_key=True),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="f2"), null=False),
+    _at("created_at", null=False),
+    _at("used_at"),
+    sa.Index("dg_recovery_user", "user_id"),
+)
+IDENTITY = _table(  # who a person is at an identity provider
+    "identity",
+    _text("issuer", primary_key=True),
+    _text("subject", primary_key=True),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="f3"), null=False),
+    _text("email", server_default=""),
+    _at("created_at", null=False),
+    _at("used_at"),
+    sa.Index("dg_identity_user", "user_id"),
+)
+TOKEN = _table(  # for programs that act in a person's name
+    "token",
+    _id(),
+    _text("token_hash"),
+    _text("start"),  # its first characters, so that its owner knows it again
+    _big("user_id", sa.ForeignKey("dg_user.id", name="f4"), null=False),
+    _text("name"),
+    _json("scopes"),  # {"customer": ["read", "write"], "*": ["read"]}
+    _at("created_at", null=False),
+    _big("by_id"),
+    _at("expires_at", null=False),
+    _at("used_at"),
+    _text("used_from", server_default=""),
+    _at("revoked_at"),
+    sa.Index("dg_token_hash", "token_hash", unique=True),
+    sa.Index("dg_token_user", "user_id"),
+)
+
+# --- who looked, who was refused ---------------------------------------------------------------
+ACCESS = _table(  # who saw what is sensitive, in the clear
+    "access",
+    _id(),
+    _at("at", null=False),
+    _big("user_id"),
+    _text("action"),  # reveal, open, list, export, print, pool, report
+    _text("entity"),
+    _big("record_id"),  # None for many
+    _json("fields"),  # names
+    _big("count", null=False, server_default="1"),
+    _text("source", server_default=""),  # page, api, command …
+    _text("address", server_default=""),
+    _text("note", server_default=""),
+    sa.Index("dg_access_record", "entity", "record_id", "at"),
+    sa.Index("dg_access_user", "user_id", "at"),
+    sa.Index("dg_access_at", "at"),
+)
+SECURITY = _table(  # logins, refusals, changes of rights: a chain in which nothing can be altered
+    "security",
+    _id(),
+    _at("at", null=False),
+    _text("kind"),
+    _big("user_id"),
+    _text("address", server_default=""),
+    _text("agent", server_default=""),
+    _text("entity", server_default=""),
+    _big("record_id"),
+    _json("details"),
+    _text("previous", server_default=""),
+    _text("hash", server_default=""),
+    sa.Index("dg_security_at", "at"),
+    sa.Index("dg_security_kind", "kind", "at"),
+    sa.Index("dg_security_user", "user_id", "at"),
+)
+ERASURE = _table(
+    "erasure",
+    _id(),
+    _at("at", null=False),
+    _big("by_id"),
+    _text("entity"),  # "@user" for somebody of the company
+    _big("record_id", null=False),
+    _text("reason", server_default=""),
+    _json("counts"),
+    sa.Index("dg_erasure_record", "entity", "record_id"),
+)
+
+# --- rights beside the roles -------------------------------------------------------------------
+SHARE = _table(  # one record for a person, or for a department and all below it
+    "share",
+    _id(),
+    _text("entity"),
+    _big("record_id", null=False),
+    _big("user_id", sa.ForeignKey("dg_user.id", name="h1")),
+    _big("department_id", sa.ForeignKey("dg_department.id", name="h2")),
+    _text("level", server_default="read"),  # read, write
+    _text("until", null=True),  # the last day, as 2026-03-31; None: until it is taken back
+    _text("note", server_default=""),
+    _big("by_id"),
+    _at("at", null=False),
+    sa.Index("dg_share_person", "entity", "record_id", "user_id", unique=True),
+    sa.Index("dg_share_place", "entity", "record_id", "department_id", unique=True),
+    sa.Index("dg_share_user", "user_id", "entity", "record_id"),
+    sa.Index("dg_share_department", "department_id", "entity", "record_id"),
+)
+QUOTA = _table(  # what somebody took from or saw in a pool on a day: each record counts once
+    "quota",
+    _big("user_id", sa.ForeignKey("dg_user.id", name="h3"), null=False, primary_key=True),
+    _text("kind", primary_key=True),  # view, claim
+    _text("day", primary_key=True),  # 2026-03-31, in the company's calendar
+    _text("entity", primary_key=True),
+    _big("record_id", null=False, primary_key=True),
+    _at("at", null=False),
 )
 
 # --- beside the records ------------------------------------------------------------------------
