@@ -4,7 +4,14 @@ Pure: definitions in, predicates out. Imports expressions and below; siblings (l
 validation …) are joined to it by `engine.records` only.
 """
 
-from engine.access.compiled import Action, Allowed, EntityAccess, FieldAccess, Level
+from engine.access.compiled import (
+    Action,
+    Allowed,
+    EntityAccess,
+    FieldAccess,
+    Level,
+    clocks_of,
+)
 from engine.access.compiler import compile_access, full_access, writable
 
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "EntityAccess",
     "FieldAccess",
     "Level",
+    "clocks_of",
     "compile_access",
     "full_access",
     "writable",

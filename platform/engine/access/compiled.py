@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Literal
+from typing import Final, Literal
 
 from engine.access.predicates import Term
 from engine.expressions.tree import Call, walk
 
-Action = Literal["read", "write", "create", "delete", "export"]
+Action = Literal["read", "write", "create", "delete", "export", "share"]
 
 
 class Level(IntEnum):
@@ -46,6 +46,15 @@ class Allowed:
 
 YES = Allowed(True)
 NO = Allowed(False)
+_CLOCKS: Final = frozenset({"today", "now", "age", "shared"})  # a share ends with a day
+
+
+def clocks_of(allowed: Allowed) -> frozenset[str]:
+    """Which functions of time a predicate depends on."""
+    if isinstance(allowed.node, bool):
+        return frozenset()
+    calls = (part.function for part in walk(allowed.node) if isinstance(part, Call))
+    return _CLOCKS.intersection(calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class FieldAccess:
     write: Allowed
     create: Allowed
     mask: str = ""  # the kind of mask, "" for the type's own
+    reveal: Allowed = NO  # where a masked value may be uncovered, and that is written down
+    search: bool = False  # a masked value may be looked for by the whole value
     columns: Mapping[str, FieldAccess] = field(default_factory=dict)  # of rows: the narrowed ones
 
     @property
@@ -73,13 +84,18 @@ class FieldAccess:
 
 @dataclass(frozen=True, slots=True)
 class EntityAccess:
-    """All that a set of roles may do with one entity."""
+    """All that a set of roles may do with one entity.
+
+    `gate` is what holds above all roles: the grade of secrecy that the actor is cleared for. It is
+    part of every action already, and told apart here so that a decision can be explained.
+    """
 
     entity: str
     roles: frozenset[str]
     admin: bool
     actions: Mapping[Action, Allowed]
     fields: Mapping[str, FieldAccess]
+    gate: Term = True
 
     def __getitem__(self, action: Action) -> Allowed:
         """The row predicate of an action."""
@@ -99,17 +115,11 @@ class EntityAccess:
 
     @property
     def clocks(self) -> frozenset[str]:
-        """Which functions of time what is seen depends on: "today", "now", "age"."""
+        """Which functions of time what is seen depends on: "today", "now", "age", "shared"."""
         seen = [self.actions["read"], self.actions["export"]]
         for cell in self.fields.values():
             seen += [cell.read, cell.masked]
-        return frozenset(
-            part.function
-            for allowed in seen
-            if not isinstance(allowed.node, bool)
-            for part in walk(allowed.node)
-            if isinstance(part, Call) and part.function in {"today", "now", "age"}
-        )
+        return frozenset().union(*(clocks_of(allowed) for allowed in seen))
 
     def level(self, name: str) -> Level:
         """The level of a field; HIDDEN for one that does not exist."""

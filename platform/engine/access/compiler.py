@@ -1,18 +1,29 @@
-"""From `x-access` to predicates: a cell is the OR over the roles of (row AND field)."""
+"""From `x-access` to predicates: a cell is the OR over the roles of (row AND field).
+
+What stands beside the roles' own words is put in here too, so that every door has it: the grade of
+secrecy closes all of it, a record shared by hand opens rows, a pool hides fields of what nobody
+has taken yet.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Final, get_args
 
+from engine.access.clearance import gate_of
 from engine.access.compiled import NO, YES, Action, Allowed, EntityAccess, FieldAccess
+from engine.access.inherited import owns
 from engine.access.predicates import Term, all_of, any_of, term
 from engine.definitions.model import Entity, Field, Grant, Model
-from engine.expressions import ExpressionError, dependencies, parse
+from engine.expressions.tree import Call, Compare, Literal, Name, Not
 
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
-_NOTHING: Final = Grant()
 _Cells = Iterable[tuple[str, Term, Term]]  # role, what it says of the row, of the field
+_SHARED: Final[Mapping[Action, Term]] = {
+    "read": Call("shared", (Literal("read"),)),
+    "write": Call("shared", (Literal("write"),)),
+}
+_TAKEN: Final = Not(Compare("==", Name("owner"), Literal(None)))
 
 
 def compile_access(model: Model, entity: Entity, roles: Iterable[str]) -> EntityAccess:
@@ -22,28 +33,33 @@ def compile_access(model: Model, entity: Entity, roles: Iterable[str]) -> Entity
     read denies: every doubt falls on the side of no.
     """
     held = frozenset(role for role in roles if role in model.roles)
+    gate = gate_of(model, entity, held)
     if any(model.roles[role].admin for role in held):
-        return full_access(entity, held)
+        return full_access(entity, held, gate)
     grants = {role: entity.access[role] for role in sorted(held) if role in entity.access}
     return EntityAccess(
         entity=entity.name,
         roles=held,
         admin=False,
-        actions={action: _row(grants, action) for action in ACTIONS},
+        actions={action: _action(entity, grants, action, gate) for action in ACTIONS},
         fields={
-            field.name: _field(field, grants, _owns(entity, field, grants))
+            field.name: _field(entity, field, grants, owns(model, entity, field, grants))
             for field in entity.fields.values()
         },
+        gate=gate,
     )
 
 
-def full_access(entity: Entity, roles: frozenset[str] = frozenset()) -> EntityAccess:
-    """All that anybody may do with `entity`: what administrators and the platform itself have."""
+def full_access(
+    entity: Entity, roles: frozenset[str] = frozenset(), gate: Term = True
+) -> EntityAccess:
+    """All that anybody may do with `entity`: what administrators have behind the `gate`, and the
+    platform itself without one."""
     return EntityAccess(
         entity=entity.name,
         roles=roles,
         admin=True,
-        actions=dict.fromkeys(ACTIONS, YES),
+        actions=dict.fromkeys(ACTIONS, Allowed(gate)),
         fields={
             field.name: FieldAccess(
                 name=field.name,
@@ -54,6 +70,7 @@ def full_access(entity: Entity, roles: frozenset[str] = frozenset()) -> EntityAc
             )
             for field in entity.fields.values()
         },
+        gate=gate,
     )
 
 
@@ -62,69 +79,72 @@ def writable(field: Field) -> bool:
     return not (field.read_only or field.compute or field.system)
 
 
-def _row(grants: Mapping[str, Grant], action: Action) -> Allowed:
-    parts = tuple((role, _said(grant, action)) for role, grant in grants.items())
-    return Allowed(any_of(said for _, said in parts), parts)
+# --- rows --------------------------------------------------------------------------------------
+def _action(entity: Entity, grants: Mapping[str, Grant], action: Action, gate: Term) -> Allowed:
+    parts = tuple((role, all_of(gate, _row(entity, grants[role], action))) for role in grants)
+    whole = any_of(_row(entity, grants[role], action) for role in grants)
+    return Allowed(all_of(gate, whole), parts)
 
 
-def _said(grant: Grant, action: Action) -> Term:
+def _row(entity: Entity, grant: Grant, action: Action) -> Term:
     """What a grant says of an action on the row; a role that cannot read can do nothing else
     with existing records."""
-    said = term(getattr(grant, action) or False)
+    said = _said(entity, grant, action)
     if action in {"read", "create"}:
         return said
-    return all_of(term(grant.read or False), said)
+    return all_of(_said(entity, grant, "read"), said)
 
 
-def _owns(entity: Entity, field: Field, grants: Mapping[str, Grant]) -> Mapping[str, Grant]:
-    """What the field's own definition says to each role. A formula that says nothing itself is
-    as hidden as the fields of the record that it is made of: else it would give them away."""
-    found: dict[str, Grant] = {}
-    for role in grants:
-        if role in field.access or not field.compute:
-            found[role] = field.access.get(role, _NOTHING)
-            continue
-        sources = [entity.fields[name] for name in _made_of(entity, field)]
-        terms = [_readable(source.access.get(role, _NOTHING)) for source in sources]
-        found[role] = _NOTHING if all_of(*terms) is True else Grant(read=False)
-    return found
+def _said(entity: Entity, grant: Grant, action: Action) -> Term:
+    """The grant's own words, and what a record shared by hand adds: whoever may see (or change)
+    some records may see (or change) the one that was shared with him."""
+    said = term(getattr(grant, action) or False)
+    if said is False or action not in _SHARED or "shared" not in entity.traits:
+        return said
+    return any_of((said, _SHARED[action]))
 
 
-def _made_of(entity: Entity, field: Field) -> set[str]:
-    """The fields of the same record that a formula looks at, through other formulas too."""
-    found: set[str] = set()
-    waiting = [field]
-    while waiting:
-        compute = waiting.pop().compute
-        if compute is None:
-            continue
-        try:
-            paths = dependencies(parse(compute.expr))
-        except ExpressionError:
-            continue
-        for name in {path[0] for path in paths} & entity.fields.keys() - found:
-            found.add(name)
-            waiting.append(entity.fields[name])
-    return found
+# --- fields ------------------------------------------------------------------------------------
+def _field(
+    entity: Entity, field: Field, grants: Mapping[str, Grant], own: Mapping[str, Grant]
+) -> FieldAccess:
+    def cells(action: Action, said: Mapping[str, Term]) -> list[tuple[str, Term, Term]]:
+        taken = {role: _taken(entity, field, role) for role in grants}
+        return [
+            (role, _row(entity, grants[role], action), all_of(taken[role], said[role]))
+            for role in grants
+        ]
 
-
-def _field(field: Field, grants: Mapping[str, Grant], own: Mapping[str, Grant]) -> FieldAccess:
-    read = [(role, _said(grants[role], "read"), _readable(own[role])) for role in grants]
-    masked: list[tuple[str, Term, Term]] = [
-        (role, _said(grants[role], "read"), bool(own[role].mask)) for role in grants
-    ]
-    write = [(role, _said(grants[role], "write"), _writable(own[role])) for role in grants]
-    create = [(role, _said(grants[role], "create"), _writable(own[role])) for role in grants]
+    readable = {role: _readable(own[role]) for role in grants}
+    changeable = {role: _writable(own[role]) for role in grants}
+    masks: dict[str, Term] = {role: bool(own[role].mask) for role in grants}
+    reveals: dict[str, Term] = {role: term(own[role].reveal or False) for role in grants}
+    read, masked = cells("read", readable), cells("read", masks)
     open_ = writable(field)
     return FieldAccess(
         name=field.name,
         read=NO if field.write_only else _cell(read),
         masked=_cell(read + masked) if field.write_only else _cell(masked),
-        write=_cell(write) if open_ else NO,
-        create=_cell(create) if open_ else NO,
+        write=_cell(cells("write", changeable)) if open_ else NO,
+        create=_cell(_new(entity, grants, changeable)) if open_ else NO,
         mask=next((grant.mask for grant in own.values() if grant.mask), ""),
+        reveal=NO if field.write_only else _cell(cells("read", reveals)),
+        search=any(grant.search for grant in own.values()),
         columns=_columns(field.rows, grants) if field.rows is not None else {},
     )
+
+
+def _new(entity: Entity, grants: Mapping[str, Grant], said: Mapping[str, Term]) -> _Cells:
+    """The cells of a record to be: nobody can have taken it before it is there."""
+    return [(role, _row(entity, grants[role], "create"), said[role]) for role in grants]
+
+
+def _taken(entity: Entity, field: Field, role: str) -> Term:
+    """In a pool a role sees only some fields of what nobody has taken yet."""
+    limits = entity.pool.get(role)
+    if limits is None or limits.shows is None or field.name in limits.shows:
+        return True
+    return True if field.name == "owner" or field.system else _TAKEN
 
 
 def _columns(rows: Entity, grants: Mapping[str, Grant]) -> dict[str, FieldAccess]:
@@ -134,7 +154,7 @@ def _columns(rows: Entity, grants: Mapping[str, Grant]) -> dict[str, FieldAccess
     for column in rows.fields.values():
         if not column.access and not column.compute and not column.write_only:
             continue
-        cell = _field(column, grants, _owns(rows, column, grants))
+        cell = _field(rows, column, grants, owns(None, rows, column, grants))
         plain = FieldAccess(
             name=column.name,
             read=_plain(cell.read),

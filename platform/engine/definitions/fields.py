@@ -121,12 +121,13 @@ def conditions(data: Mapping[str, Any]) -> dict[str, Any]:
 def grants(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Grant]:
     """`x-access` with its words (own, department …) written out."""
     return {
-        role: Grant(**{
-            action: SCOPES.get(value, value) if isinstance(value, str) else value
-            for action, value in said.items()
-        })
+        role: Grant(**{action: _written_out(value) for action, value in said.items()})
         for role, said in data.items()
-    }  # fmt: skip
+    }
+
+
+def _written_out(value: Any) -> Any:
+    return SCOPES.get(value, value) if isinstance(value, str) else value
 
 
 def _reference(data: Mapping[str, Any]) -> Reference | None:

@@ -165,6 +165,11 @@ class _Compiler:
         python = function.python
         if function.name == "len" and isinstance(self._found.type(node.parts[0]), ListOf):
             return lambda frame: len(runs[0](frame) or ())
+        if function.kind == "fact":
+            entity = self._entity
+            return lambda frame: python(
+                frame.env, entity, frame.names.get("id"), *[run(frame) for run in runs]
+            )
         if function.kind == "env":
             return lambda frame: python(frame.env, *[run(frame) for run in runs])
         if function.kind == "total":

@@ -65,6 +65,8 @@ _CHINESE: Final[Words] = {
     "startswith": "{a}以{b}开头",
     "has_role": "{a}具有角色{b}",
     "In": "流程处于{a}",
+    "participant": "本人参与其流程",
+    "shared": "已共享给本人",
     "age": "{a}至今的周岁",
     "date": "{a}",
     "brackets": "（{a}）",

@@ -15,7 +15,7 @@ from engine.expressions import values
 from engine.expressions.sqlvalues import SqlValue
 from engine.expressions.types import ANY, BOOL, DATE, DATETIME, NUMBER, TEXT, USER, ListOf, Type
 
-Kind = Literal["plain", "total", "env", "rows", "either"]
+Kind = Literal["plain", "total", "env", "rows", "either", "fact"]
 _LIST: Final = ListOf(ANY)
 _ORDERED: Final = (NUMBER, DATE, DATETIME, TEXT)
 _DAY: Final = (DATE, DATETIME)
@@ -27,7 +27,8 @@ class Function:
 
     kind: "plain" (null in, null out), "total" (sees nulls itself), "env" (the same, and gets the
       Env first), "rows" (an aggregate over a relation), "either" (an aggregate when its first
-      argument leads into a relation, plain otherwise).
+      argument leads into a relation, plain otherwise), "fact" (what the platform knows of a record
+      beside its fields; gets the Env, the entity and the record's id first).
     takes: accepted types per argument, the last for all further ones; () accepts any.
     gives: the result's type, None for "the common type of the arguments".
     """
@@ -145,6 +146,13 @@ _ALL: Final = (
              "今天的周岁", "Completed years as of today"),
     Function("me.has_role('a', 'b')", "env", ((USER,), _T), BOOL, values.has_role, None,
              "用户是否有其中一个角色", "Whether the user has one of the roles", 2, 20),
+    Function("participant()", "fact", (), BOOL, values.participant, None,
+             "用户是否参与该记录的流程：发起、待办、已办或抄送",
+             "Whether the user takes part in the record's workflow: began it, is asked, "
+             "decided or was copied", 0, 0),
+    Function("shared('read')", "fact", (_T,), BOOL, values.shared, None,
+             "记录是否已手动共享给用户（'read' 或 'write'）",
+             "Whether the record is shared with the user by hand, to 'read' or to 'write'"),
     Function("In('state')", "env", (_T,), BOOL, values.in_state, None,
              "流程实例是否处于该状态", "Whether the workflow instance is in the state"),
 )

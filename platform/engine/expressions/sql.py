@@ -52,6 +52,7 @@ from engine.expressions.tree import (
     Path,
     path_of,
     paths,
+    walk,
 )
 from engine.expressions.types import (
     BOOL,
@@ -109,6 +110,9 @@ class Resolver(Protocol):
 
     def rows(self, path: Path) -> Rows:
         """The rows of a relation or of a field with several records."""
+
+    def fact(self, what: str, argument: str) -> Truth:
+        """What the platform knows of a record beside its fields, for the user of `env`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +173,19 @@ class _Translator:
                 )
             case Call(function="any" | "all"):
                 return self._some_row(node)
+            case Call(function=name, parts=parts) if FUNCTIONS[name].kind == "fact":
+                return self._fact(node, name, parts)
         value = self.value(node)
         if isinstance(value, _Constant):
             return sa.true() if value.value is True else sa.false()
         if isinstance(node, Call) and FUNCTIONS[node.function].gives == BOOL:
             return value.element
         return value.element.is_(sa.true())
+
+    def _fact(self, node: Node, name: str, parts: Sequence[Node]) -> Truth:
+        if not all(self._fixed(part) for part in parts):
+            raise self._refusal(node, name)
+        return self._resolver.fact(name, str(*(self._evaluated(part) for part in parts)))
 
     def _compare(self, node: Compare) -> Truth:
         if node.op == "in":
@@ -440,7 +451,10 @@ class _Translator:
     def _fixed(self, node: Node) -> bool:
         """Whether the value is the same for every row."""
         names = self._resolver.env.names
-        return all(path[0] in names for path in paths(node))
+        return all(path[0] in names for path in paths(node)) and not any(
+            isinstance(part, Call) and FUNCTIONS[part.function].kind == "fact"
+            for part in walk(node)
+        )
 
     def _evaluated(self, node: Node) -> Any:
         if isinstance(node, Literal):

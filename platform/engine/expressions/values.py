@@ -53,6 +53,11 @@ def _itself(department: int) -> Collection[int]:
     return (department,)
 
 
+def _no_fact(_what: str, _entity: str, _id: int, _argument: str) -> bool:
+    """The `fact` of an Env without a platform around it."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Env:
     """What an evaluation may see.
@@ -61,12 +66,14 @@ class Env:
     now: an aware datetime **in the company's time zone**: `today()` and `year(created_at)` use it.
     attribute: (entity, id, name) -> value; asked for whatever is not at hand.
     below: department id -> that department and all below it, for `within`.
+    fact: (what, entity, id, argument) -> what the platform knows of a record beside its fields.
     """
 
     names: Mapping[str, Any]
     now: datetime
     attribute: Callable[[str, int, str], Any] = field(default=_nothing)
     below: Callable[[int], Collection[int]] = field(default=_itself)
+    fact: Callable[[str, str, int, str], bool] = field(default=_no_fact)
 
 
 def id_of(record: Any) -> Any:
@@ -223,6 +230,16 @@ def has_role(env: Env, user: Any, *roles: str | None) -> bool:
         return False
     own = user.get("roles") if isinstance(user, Mapping) else env.attribute("@user", user, "roles")
     return not set(roles).isdisjoint(own or ())
+
+
+def participant(env: Env, entity: str, id: int | None) -> bool:
+    """Whether the user takes part in the workflow of a record; a new one has none yet."""
+    return bool(id) and env.fact("participant", entity, id or 0, "")
+
+
+def shared(env: Env, entity: str, id: int | None, level: str | None) -> bool:
+    """Whether a record is shared with the user by hand."""
+    return bool(id) and env.fact("shared", entity, id or 0, level or "")
 
 
 def within(env: Env, department: Any, above: Any) -> bool:

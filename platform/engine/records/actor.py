@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever reads or writes. `departments` are the actor's own and all below it."""
+    """Whoever reads or writes. `departments` are the actor's own and all below it, `above` his own
+    and all above it."""
 
     id: int
     name: str
@@ -15,10 +16,16 @@ class Actor:
     roles: frozenset[str] = frozenset()
     department: int | None = None
     departments: tuple[int, ...] = ()
+    above: tuple[int, ...] = ()
     language: str = ""
     timezone: str = ""
     operator: bool = False
     system: bool = False  # the platform itself: timers, migrations, sample data
+
+
+def ids_of(path: str) -> tuple[int, ...]:
+    """The departments of a path "/1/7/", from the top down."""
+    return tuple(int(part) for part in path.split("/") if part)
 
 
 SYSTEM = Actor(id=0, name="@system", system=True)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import sqlalchemy as sa
+
 from engine.definitions.model import Entity, Field
 from engine.expressions import Env
 from engine.expressions.tree import Path
-from engine.records import people
+from engine.records import facts, people
 from engine.records.unit import Unit
 
 
@@ -30,13 +32,27 @@ class Relations:
     def env(self, names: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> Env:
         """The Env of one record, `old` being what it was before."""
         unit = self._unit
-        mine = {"dept": unit.actor.department, "departments": list(unit.actor.departments)}
+        actor = unit.actor
+        mine = {
+            "dept": actor.department,
+            "departments": list(actor.departments),
+            "above": actor.above,
+        }
         return Env(
             names={"old": old, "me": unit.me(), "my": mine, **names},
             now=unit.now.astimezone(unit.company_zone),
             attribute=self.attribute,
             below=self.below,
+            fact=self.fact,
         )
+
+    def fact(self, what: str, entity: str, id: int, argument: str) -> bool:
+        """What the platform knows of a record beside its fields, asked of the database."""
+        unit = self._unit
+        if entity not in unit.app.model.entities:
+            return False
+        found = facts.condition(what, argument, entity, sa.literal(id), self.env({}))
+        return bool(unit.connection.scalar(sa.select(sa.literal(1)).where(found)))
 
     def below(self, department: int) -> Collection[int]:
         """A department and all below it."""

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from engine.definitions.model import Model
 from engine.problems import Problem
+from engine.records.actor import ids_of
 from engine.records.failures import Conflict, Invalid, NotFound
 from engine.records.unit import Actor, Unit
 from engine.storage import Ids
@@ -52,6 +53,7 @@ def actor_of(connection: sa.Connection, user: int, model: Model | None = None) -
         roles=frozenset(roles),
         department=department,
         departments=tuple(sorted(below(connection, department))) if department else (),
+        above=above(connection, department) if department else (),
         language=row.language or (model.default_language if model else ""),
         timezone=row.timezone or (model.timezone if model else ""),
         operator=row.is_operator,
@@ -66,6 +68,12 @@ def below(connection: sa.Connection, department: int) -> frozenset[int]:
         sa.select(_DEPT.c.id).where(top.c.id == department, inside, _DEPT.c.removed_at.is_(None))
     )
     return frozenset(found) | {department}
+
+
+def above(connection: sa.Connection, department: int) -> tuple[int, ...]:
+    """A department and all that it is under."""
+    path = connection.scalar(sa.select(_DEPT.c.path).where(_DEPT.c.id == department))
+    return ids_of(path or "")
 
 
 def user_record(connection: sa.Connection, user: int) -> dict[str, Any] | None:

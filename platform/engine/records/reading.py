@@ -25,7 +25,7 @@ from engine.records.labels import names_for
 from engine.records.sqlnames import SqlNames
 from engine.records.totals import added, summed
 from engine.records.unit import Unit
-from engine.records.views import View, row_filter, unit_env, viewer_key
+from engine.records.views import View, acting_key, row_filter, unit_env, viewer_key
 from engine.storage import RAW, Statement
 
 COUNTED: Final = 1_000  # beyond that a count says "more"
@@ -194,17 +194,10 @@ def visible(
             )
 
         # writing predicates may look at the actor too: then the key must know him
-        statement = unit.app.statement((*key, size, _acting(unit, entity, action)), build)
+        statement = unit.app.statement((*key, size, acting_key(unit, entity, action)), build)
         values = {f"i{at}": id for at, id in enumerate(part)}
         found.update(row["id"] for row in statement.rows(unit.connection, values))
     return frozenset(found)
-
-
-def _acting(unit: Unit, entity: str, action: Action) -> Any:
-    if isinstance(unit.access(entity)[action].node, bool):
-        return None
-    actor = unit.actor
-    return (actor.id, actor.department, actor.departments, unit.today)
 
 
 def _view(unit: Unit, entity: Entity) -> View:

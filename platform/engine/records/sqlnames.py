@@ -24,6 +24,7 @@ from engine.expressions.scope import PLATFORM
 from engine.expressions.tree import Path
 from engine.expressions.types import Type
 from engine.problems import Problem
+from engine.records import facts
 from engine.storage.types import ScaledDecimal, UtcDateTime
 from engine.tables import EntityTable, system
 
@@ -154,6 +155,12 @@ class SqlNames:
         if rest[1:] and rest[1:] != ("id",):
             inner = self._platform(inner.element, _TARGETS[rest[0]], rest[1:])
         return SqlValue(_one(other, column, inner.element), inner.type)
+
+    def fact(self, what: str, argument: str) -> sa.ColumnElement[bool]:
+        """See `engine.expressions.Resolver`. Rows of a lines field have no facts of their own."""
+        if "." in self.entity.name:
+            return sa.false()
+        return facts.condition(what, argument, self.entity.name, self.table.c.id, self.env)
 
     # --- relations -----------------------------------------------------------------------------
     def rows(self, path: Path) -> Rows:

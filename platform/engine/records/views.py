@@ -6,14 +6,14 @@ A view is compiled for a set of roles where the predicates allow it, else for on
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from engine.access import Allowed, EntityAccess, FieldAccess
+from engine.access import Action, Allowed, EntityAccess, FieldAccess, clocks_of
 from engine.definitions.model import Entity, Field
 from engine.expressions import Env, ExpressionError, Node
 from engine.fields import BadValue, bind
@@ -42,10 +42,21 @@ def viewer_key(unit: Unit, entity: str) -> Hashable:
     )
     if not conditional:
         return access.roles
+    return (access.roles, *_who(unit, clocks))
+
+
+def acting_key(unit: Unit, entity: str, action: Action) -> Hashable:
+    """The same for the predicate of one action, which may look at more than reading does."""
+    allowed = unit.access(entity)[action]
+    return None if isinstance(allowed.node, bool) else _who(unit, clocks_of(allowed))
+
+
+def _who(unit: Unit, clocks: Collection[str]) -> tuple[Hashable, ...]:
     actor = unit.actor
-    time = unit.now if "now" in clocks else unit.now.astimezone(unit.company_zone).date()
-    key = (access.roles, actor.id, actor.department, actor.departments)
-    return (*key, time) if clocks else key
+    key = (actor.id, actor.department, actor.departments, actor.above)
+    if not clocks:
+        return key
+    return (*key, unit.now if "now" in clocks else unit.now.astimezone(unit.company_zone).date())
 
 
 def unit_env(unit: Unit) -> Env:

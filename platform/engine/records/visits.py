@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from engine.accounts.sessions import SEEN_EVERY
 from engine.accounts.tokens import digest
-from engine.records.actor import Actor
+from engine.records.actor import Actor, ids_of
 from engine.storage import Database
 from engine.tables.system import DEPARTMENT, SESSION, USER, USER_ROLE, VERSION
 
@@ -47,6 +47,7 @@ def visit_of(
         roles=frozenset(row["roles"].split(",") if row["roles"] else ()),
         department=department,
         departments=tuple(sorted({department, *below})) if department else (),
+        above=ids_of(row["path"] or "") if department else (),
         language=row["language"],
         timezone=row["timezone"],
         operator=bool(row["is_operator"]),
@@ -60,6 +61,7 @@ def _build() -> sa.Select[Any]:
     below = sa.select(
         sa.func.aggregate_strings(sa.cast(DEPARTMENT.c.id, sa.Text()), ","),
     ).where(top.c.id == USER.c.department_id, inside, DEPARTMENT.c.removed_at.is_(None))
+    path = sa.select(top.c.path).where(top.c.id == USER.c.department_id)
     held = sa.select(sa.func.aggregate_strings(USER_ROLE.c.role, ","))
     person = ("id", "name", "login", "department_id", "language", "timezone", "is_operator")
     return (
@@ -68,6 +70,7 @@ def _build() -> sa.Select[Any]:
             SESSION.c.seen_at.label("used"),
             held.where(USER_ROLE.c.user_id == USER.c.id).scalar_subquery().label("roles"),
             below.scalar_subquery().label("below"),
+            path.scalar_subquery().label("path"),
             sa.select(sa.func.max(VERSION.c.id)).scalar_subquery().label("published"),
         )
         .join_from(SESSION, USER, USER.c.id == SESSION.c.user_id)
