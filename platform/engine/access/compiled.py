@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Literal
@@ -70,6 +70,7 @@ class FieldAccess:
     mask: str = ""  # the kind of mask, "" for the type's own
     reveal: Allowed = NO  # where a masked value may be uncovered, and that is written down
     search: bool = False  # a masked value may be looked for by the whole value
+    sealed: bool = False  # encrypted: shown to those who may read it, never asked about
     columns: Mapping[str, FieldAccess] = field(default_factory=dict)  # of rows: the narrowed ones
 
     @property
@@ -96,6 +97,12 @@ class EntityAccess:
     actions: Mapping[Action, Allowed]
     fields: Mapping[str, FieldAccess]
     gate: Term = True
+    scopes: frozenset[tuple[str, str]] | None = None  # of the token that narrowed it, see `scopes`
+
+    @property
+    def holder(self) -> Hashable:
+        """Whom it was compiled for: whatever is kept for one kind of people is kept under this."""
+        return self.roles if self.scopes is None else (self.roles, self.scopes)
 
     def __getitem__(self, action: Action) -> Allowed:
         """The row predicate of an action."""
@@ -129,7 +136,12 @@ class EntityAccess:
     def usable(self, name: str) -> bool:
         """Whether a field may be shown in the clear, hence filtered, sorted, searched, grouped."""
         found = self.fields.get(name)
-        return found is not None and found.read.ever
+        return found is not None and found.read.ever and not found.sealed
+
+    def searchable(self, name: str) -> bool:
+        """Whether records may be found by the whole value of a field that is shown masked."""
+        found = self.fields.get(name)
+        return found is not None and found.search and found.masked.ever and not found.sealed
 
     def shown(self, name: str) -> bool:
         """Whether a field may be listed at all, be it masked."""

@@ -16,6 +16,7 @@ from engine.definitions.fields import SCOPES
 from engine.definitions.limits import FIELDS
 from engine.definitions.lint_company import lint_pack, lint_workflow
 from engine.definitions.lint_fields import lint_field
+from engine.definitions.lint_rights import lint_clearance, lint_rights
 from engine.definitions.model import MISSING, Entity, Field, Model, Rule
 from engine.definitions.names import ALWAYS_THERE, DATES, FILLED_BY_ITSELF, GROUPING, UNSORTABLE
 
@@ -46,6 +47,7 @@ def lint(name: tuple[str, str], findings: Findings, known: Known) -> None:
     kind, key = name
     if kind == "pack":
         lint_pack(known.model, findings, known.entities, known.field_names)
+        lint_clearance(known.model, findings)
         return
     if kind == "workflow":
         if flow := known.model.workflows.get(key):
@@ -199,7 +201,7 @@ def _access(about: _About) -> None:
         at = pointer("x-access", role)
         about.role(role, at)
         for action, value in said.items():
-            if value in SCOPES and not owned:
+            if value in SCOPES and "owner" in SCOPES[value] and not owned:
                 about.findings.add("D075", f"{at}/{action}", word=value)
     for role, grant in about.entity.access.items():
         if grant.create in (None, False):
@@ -265,12 +267,17 @@ def _not_kept(found: Field) -> bool:
     return found.compute is not None and not found.compute.store
 
 
+def _rights(about: _About) -> None:
+    lint_rights(about.entity, about.known.model, about.findings)
+
+
 _CHECKS: Final[Collection[Callable[[_About], None]]] = (
     _fields,
     _label,
     _traits,
     _rules,
     _access,
+    _rights,
     _keys,
     _form,
     _list,

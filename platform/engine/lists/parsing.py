@@ -35,6 +35,9 @@ class Readable(Protocol):
     def usable(self, name: str) -> bool:
         """Whether the field may be filtered, sorted and searched."""
 
+    def searchable(self, name: str) -> bool:
+        """Whether the field is masked, and may be filtered by its whole value."""
+
     def shown(self, name: str) -> bool:
         """Whether the field may be a column."""
 
@@ -107,6 +110,10 @@ class _Parser:
             return True
         self.object_("R101", argument, field=name)
         return False
+
+    def _looked_for(self, name: str) -> bool:
+        """Whether a masked field may be looked for by its whole value."""
+        return name in self.entity.fields and self.access.searchable(name)
 
     def sort(self, raw: str) -> tuple[Sort, ...]:
         """The order, each field once."""
@@ -186,7 +193,7 @@ class _Parser:
             if self.count == CONDITIONS + 1:
                 self.object_("R107", argument, most=CONDITIONS, depth=DEPTH)
             return None
-        if not self.known(name, argument):
+        if not (op == "eq" and self._looked_for(name)) and not self.known(name, argument):
             return None
         if not _plain(raw) or (op in _SEVERAL and not 1 <= len(raw) <= VALUES):
             self.object_("R108", argument, field=name)

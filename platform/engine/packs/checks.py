@@ -26,7 +26,7 @@ from engine.problems import Problem, Severity
 from engine.records.worktime import known_country
 from engine.workflow import check_chart, compile_chart, expressions_of, types_at
 
-_ACTIONS = ("read", "write", "create", "delete", "export")
+_ACTIONS = ("read", "write", "create", "delete", "export", "share", "reveal")
 # The same for a whole statement: records fill them in.
 _GIVEN = frozenset({"me", "my"})
 
@@ -95,7 +95,7 @@ def _untranslatable(node: Node) -> Iterator[Problem]:
             continue
         if isinstance(part, Call):
             function = FUNCTIONS[part.function]
-            if function.sql is None and function.kind != "rows":
+            if function.sql is None and function.kind not in {"rows", "fact"}:
                 yield Problem("X050", {"column": part.at + 1, "found": part.function})
 
 
@@ -288,6 +288,9 @@ class _Everything:
 
     def usable(self, name: str) -> bool:
         return bool(name)
+
+    def searchable(self, name: str) -> bool:
+        return not name
 
     def shown(self, name: str) -> bool:
         return bool(name)

@@ -108,6 +108,10 @@ def condition_of(view: View, tree: tuple[Any, ...]) -> sa.ColumnElement[bool]:
     if name == "id":
         return _scalar(view.readable("id"), op, binds)
     definition = view.names.entity.fields[name]
+    if op == "eq" and view.access.searchable(name):
+        access = view.access.fields[name]
+        seen = [row_filter(view.names, one) for one in (access.read, access.masked)]
+        return sa.and_(sa.or_(*seen), _scalar(view.names.column(name), op, binds))
     if definition.rows is not None or name in view.names.place.links:
         found = _rows(view, definition, op, binds)
     else:
