@@ -60,6 +60,9 @@ class Eyes:
 
     shown = usable
 
+    def searchable(self, name: str) -> bool:
+        return False
+
 
 def parsed(args: str) -> tuple[Query, list[Problem]]:
     return parse_query(args, ENTITY, Eyes())
