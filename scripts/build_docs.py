@@ -51,9 +51,16 @@ _AREAS: Final = {
     "M": "Simulation",
     "N": "Notices and channels",
     "Q": "Deliveries",
+    "L": "Accounts and signing in",
+    "T": "Tokens and installation",
+    "U": "Users and departments",
+    "G": "Explaining and comparing rights",
+    "K": "Permission matrix",
+    "J": "Sharing and the pool",
+    "Y": "Privacy",
 }
 # Evaluated once for a whole statement (or, as `if_`, no function to the database at all).
-_FIXED: Final = frozenset({"today", "now", "has_role", "if_"})
+_FIXED: Final = frozenset({"today", "now", "has_role", "if_", "participant", "shared"})
 _NOT_IN_SQL: Final = frozenset({"avg"})
 
 

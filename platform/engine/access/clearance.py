@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from engine.access.predicates import Term
+from engine.access.predicates import Term, any_of
 from engine.definitions.model import Entity, Model
 from engine.expressions.tree import Attribute, Compare, Items, Literal, Name, Node
 
@@ -24,7 +24,8 @@ def cleared(model: Model, roles: Collection[str]) -> tuple[str, ...]:
 
 def gate_of(model: Model, entity: Entity, roles: Collection[str]) -> Term:
     """What closes an entity's records to holders of these roles. A record without a grade is seen
-    only by those who may see every grade: nobody knows how secret it is."""
+    only by those who may see every grade: nobody knows how secret it is. One that belongs to
+    nothing graded, where that is left open, has nothing to keep secret."""
     if not entity.grade:
         return True
     grades = cleared(model, roles)
@@ -32,7 +33,11 @@ def gate_of(model: Model, entity: Entity, roles: Collection[str]) -> Term:
         return False
     if len(grades) == len(model.grades):
         return True
-    return Compare("in", _path(entity.grade), Items(tuple(Literal(one) for one in grades)))
+    below = Compare("in", _path(entity.grade), Items(tuple(Literal(one) for one in grades)))
+    first = entity.fields[entity.grade[0]]
+    if first.reference is None or first.required:
+        return below
+    return any_of((Compare("==", Name(first.name), Literal(None)), below))
 
 
 def _path(names: tuple[str, ...]) -> Node:

@@ -4,7 +4,9 @@ Entries are ``{"text": "… {name} …", "hint": "…"}``; what stands in ``[[�
 parameter in it is empty, and ``{count:record|records}`` is the word that goes with the number.
 Every code stands in every catalogue (a test holds that). Codes: D definitions, X expressions,
 V values of records, A access, W workflows, P publishing, R requests, S storage and start-up,
-C running cases, E workflow editor, H people, I approvals, M simulation, N notices, Q deliveries.
+C running cases, E workflow editor, H people, I approvals, M simulation, N notices, Q deliveries,
+L accounts, T tokens and installation, U users and departments, G explaining rights, K matrix of
+rights, J sharing, Y privacy.
 """
 
 from __future__ import annotations
