@@ -11,6 +11,8 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
@@ -301,6 +303,22 @@ def cases() -> str:
     return "\n".join(parts)
 
 
+def proof(block: str) -> str:
+    """A part of the proof of security, counted from the tests themselves."""
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))
+    found: Mapping[str, Callable[[], str]] = import_module("tests.security.proof").BLOCKS
+    return found[block]()
+
+
+def security(block: str) -> str:
+    """What the security tests count of themselves."""
+    if str(ROOT) not in sys.path:
+        sys.path.append(str(ROOT))  # tests are no part of what is installed
+    found: str = import_module("tests.security.proof").BLOCKS[block]()
+    return found
+
+
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "definitions": definitions,
     "field_types": field_types,
@@ -312,6 +330,10 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "icons": icons,
     "suites": suites,
     "cases": cases,
+    **{
+        f"security_{block}": partial(proof, f"security_{block}")
+        for block in ("harnesses", "holes", "lists")
+    },
 }
 
 

@@ -45,7 +45,7 @@ def main() -> None:
         desk = entered(browser, installation, base, MANAGER, phone=False)
         phone = entered(browser, installation, base, MANAGER, phone=True)
         drawing = entered(browser, installation, base, "admin", phone=False)
-        waiting = task(phone, f"{base}/{COMPANY}/approvals")
+        waiting = first(desk, f"{base}/{COMPANY}/e/contract?f.approval_state.eq=manager")
         draft = first(desk, f"{base}/{COMPANY}/e/contract?f.approval_state.eq=draft")
         for name, page, address in (
             ("home-desk", desk, f"{base}/{COMPANY}/"),
@@ -56,6 +56,11 @@ def main() -> None:
                 "workflow-editor-desk",
                 drawing,
                 f"{base}/{COMPANY}/admin/workflows/contract_approval?at=manager",
+            ),
+            (
+                "permission-matrix-desk",
+                drawing,
+                f"{base}/{COMPANY}/admin/permissions?role=sales",
             ),
             ("approvals-phone", phone, f"{base}/{COMPANY}/approvals"),
             ("contract-phone", phone, f"{waiting}#approval"),
@@ -101,13 +106,6 @@ def first(page: Page, address: str) -> str:
     """The address of the first record of a list."""
     page.goto(address)
     return str(page.locator("a.sheet-title").first.evaluate("link => link.href"))
-
-
-def task(page: Page, address: str) -> str:
-    """The address of the first contract in the inbox."""
-    page.goto(address)
-    found = page.locator(".inbox-item a[href*='/contract/']").first
-    return str(found.evaluate("link => link.href"))
 
 
 def take(page: Page, name: str, address: str) -> None:

@@ -20,6 +20,7 @@ from unittest import mock
 
 from flask import Flask
 from flask.testing import FlaskClient
+from tests.compiled import PAGES
 from tests.integration import records_world
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
@@ -38,7 +39,8 @@ from engine.records.people import actor_of, create_user, find_user
 from engine.records.unit import SYSTEM, Actor
 
 TRADES = {"hotel": "hotel", "school": "training_school", "military": "military_supplier"}
-QUIET = {"dg_id_block", "dg_session"}  # what reading may change: numbers taken, last seen
+# what reading may change: numbers taken, last seen; and what refusals leave
+QUIET = {"dg_id_block", "dg_session", "dg_security", "dg_access"}
 
 Form = list[tuple[str, str]]
 
@@ -90,6 +92,7 @@ class Served:
         installation = Installation(load_settings(data))
         app = create_app(installation)
         app.testing = True
+        app.jinja_env.bytecode_cache = PAGES
         app.config["PROPAGATE_EXCEPTIONS"] = False  # a fault is a 500 here, as it is outside
         return cls(installation, app)
 

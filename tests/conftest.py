@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
+import gc
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.databases import server
+from tests import compiled, lawful, worlds
+from tests.databases import hurry, server
 
 from engine.storage import Database
+
+# shipped definitions encrypt fields: without a key no company of theirs opens
+os.environ["DOUGONG_KEYS"] = f"tests:{'A' * 43}"
+compiled.keep()
+hurry()
+lawful.watch()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """No answer of any test is a fault of ours, unless the test is marked as expecting one."""
+    with lawful.lawful(item):
+        return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """The collected tests and the imported modules stay until the end: looking through all of
+    them for garbage again and again was a fifth of the run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +41,13 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> It
     base = tmp_path_factory.getbasetemp()
     with server(base if worker_id == "master" else base.parent) as url:
         yield url
+        worlds.leave(url)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _worlds(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    base = tmp_path_factory.getbasetemp()
+    worlds.begin(base if worker_id == "master" else base.parent)
 
 
 @pytest.fixture
@@ -30,10 +60,10 @@ def sqlite_database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Iterator[Database]:
-    """An empty company in a PostgreSQL schema, dropped afterwards."""
-    database = Database.postgres(postgres_url, f"test_{uuid.uuid4().hex[:12]}")
+    """An empty company on a PostgreSQL server, dropped afterwards."""
+    database = worlds.empty(postgres_url)
     yield database
-    database.drop()
+    worlds.discard(database)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from tests.compiled import PAGES
 from werkzeug.test import TestResponse
 
 from dougong.app import create_app
@@ -80,6 +81,7 @@ class Site:
         installation = Installation(load_settings(data))
         app = create_app(installation)
         app.testing = True
+        app.jinja_env.bytecode_cache = PAGES
         company = installation.company(KEY)
         assert company is not None
         return cls(installation, app, company)

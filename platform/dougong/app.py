@@ -14,7 +14,9 @@ from dougong.api import init_api
 from dougong.assets import init_assets
 from dougong.channels import ChannelSender
 from dougong.installation import Installation
+from dougong.refused_log import init_refused_log
 from dougong.routing import init_companies
+from dougong.settings import Settings
 from dougong.shell import init_shell
 from dougong.startup import start_plugins
 from dougong.studio import (
@@ -22,33 +24,63 @@ from dougong.studio import (
     cases,
     channels,
     deliveries,
+    departments,
     flow_release,
     flows,
     groups,
     handover,
+    logs,
+    permission_release,
+    permission_roles,
+    permissions,
+    privacy,
+    sign_in,
     simulation,
+    user_entrance,
+    user_import,
+    users,
+    view_as,
 )
 from dougong.views import (
+    account,
     approvals,
     auth,
     boards,
     delegation,
+    factor,
+    forgot,
     forms,
     home,
     lists,
     notifications,
+    oidc,
     pages,
+    pool,
+    prove,
     records,
+    reveal,
+    second,
+    sharing,
+    tokens,
+    why,
 )
 
 VIEWS = (
     *(home, auth, lists, boards, forms, records, approvals, pages),
-    *(notifications, delegation),
+    *(notifications, delegation, tokens, oidc),
+    *(account, factor, forgot, prove, second),
+    *(reveal, why, sharing, pool),
 )
 STUDIO = (
     *(flows, flow_release, simulation, cases, deliveries, channels),
-    *(handover, groups, calendar),
+    *(handover, groups, calendar, sign_in),
+    *(permissions, permission_roles, permission_release),
+    *(users, user_entrance, user_import, departments, logs),
+    *(view_as, privacy),
 )
+
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 def create_app(installation: Installation) -> Flask:
@@ -56,6 +88,7 @@ def create_app(installation: Installation) -> Flask:
     start_plugins()
     settings = installation.settings
     app = Flask("dougong", static_folder=None, template_folder="templates")
+    app.debug = False  # whatever FLASK_DEBUG says
     app.config.update(
         SECRET_KEY=settings.secret,
         SECRET_BYTES=settings.secret,
@@ -74,16 +107,16 @@ def create_app(installation: Installation) -> Flask:
     i18n.init_languages(app)
     init_assets(app)
     init_shell(app)
+    init_refused_log(app)
     init_companies(app, installation)
     security.init_security(app)
     errors.init_errors(app)
     for views in (*VIEWS, *STUDIO):
         app.register_blueprint(views.blueprint)
+    oidc.init_oidc(app)
     init_api(app)
     init_admin(app)
-    if settings.base_url:  # behind a proxy that tells the client's address
-        app.config["TRUSTED_HOSTS"] = [urlsplit(settings.base_url).hostname]
-        app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
+    _face_outside(app, settings)
 
     @app.get("/healthz")
     def healthz() -> dict[str, object]:
@@ -100,3 +133,14 @@ def create_app(installation: Installation) -> Flask:
         return {"actor": g.get("actor")}
 
     return app
+
+
+def _face_outside(app: Flask, settings: Settings) -> None:
+    """Which names we answer to, and whom we believe where a request comes from."""
+    # another name in the address is somebody's who points his own at us: he gets nothing
+    base = urlsplit(settings.base_url).hostname
+    app.config["TRUSTED_HOSTS"] = [base] if base else [*LOOPBACK]
+    if settings.proxies:  # they tell the client's address; nobody else is believed
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies
+        )

@@ -20,18 +20,23 @@ from flask import (
 from flask_babel import gettext
 from werkzeug.exceptions import HTTPException
 
+from dougong.api.body import answer
+from dougong.api.records import wire
+from dougong.bearer import WRONG
 from dougong.failures import body_of, shown, status_of
 from dougong.i18n import language
-from dougong.refusals import met, note
+from dougong.refusals import looked, met, note
 from dougong.routing import reading
 from dougong.security import SAFE_METHODS
 from dougong.shell import Shell, shell
-from engine.problems import text
-from engine.records.failures import Failure
+from engine.problems import Problem, hint, text
+from engine.records.failures import Conflict, Failure, Forbidden, NotFound, Stale
 from engine.storage import StorageBusy, StorageError
 
 log = logging.getLogger("dougong")
-DENIED: Final = frozenset({401, 403, 404})
+DENIED: Final = frozenset({401, 403, 404, 429})
+_TOKEN: Final = {401: "T001", 429: "T003"}  # what is said about a token
+_TOLD: Final = frozenset({"WWW-Authenticate", "Retry-After", "Allow"})
 
 
 def init_errors(app: Flask) -> None:
@@ -50,10 +55,24 @@ def wants_json() -> bool:
 def _failure(failure: Failure) -> Response:
     if request.method not in SAFE_METHODS:
         met(failure)
+    elif isinstance(failure, Forbidden | NotFound):
+        looked(failure.code)
     status = status_of(failure)
     if wants_json():
-        return make_response(jsonify(body_of(failure, language())), status)
-    return _page(status, text(failure.problems[0], language()))
+        return answer(body_of(failure, language()) | _current(failure), status)
+    problem = failure.problems[0]
+    if isinstance(failure, Conflict) and not isinstance(failure, Stale):  # nobody was faster
+        more = {"heading": gettext("Not possible now"), "advice": hint(problem, language())}
+        return _page(status, text(problem, language()), **more)
+    return _page(status, text(problem, language()))
+
+
+def _current(failure: Failure) -> dict[str, Any]:
+    """What somebody else made of the record meanwhile, in wire form like every record."""
+    if not isinstance(failure, Stale) or not failure.entity:
+        return {}
+    with reading() as unit:
+        return {"current": wire(unit, unit.entity(failure.entity), failure.current)}
 
 
 def _storage(error: StorageError) -> Response:
@@ -77,11 +96,20 @@ def _http(error: HTTPException) -> Response:
     csrf = error.description == "csrf"
     if request.endpoint and request.method not in SAFE_METHODS and (csrf or status in DENIED):
         note("csrf" if csrf else str(status))
-    if wants_json():
-        return make_response(jsonify(error=_words(status, error), problems=[]), status)
-    if status == 401 and g.get("company") is not None:
+    elif request.method in SAFE_METHODS and status in (403, 404):
+        looked(str(status))
+    if wants_json() or error.description == WRONG:
+        problems = [Problem(_TOKEN[status])] if error.description == WRONG else []
+        words = text(problems[0], language()) if problems else _words(status, error)
+        answer = make_response(jsonify(error=words, problems=shown(problems, language())), status)
+        if status == 401:
+            answer.headers["WWW-Authenticate"] = "Bearer"
+    elif status == 401 and g.get("company") is not None:
         return redirect(url_for("auth.login"))  # type: ignore[return-value]
-    return _page(status, _words(status, error))
+    else:
+        answer = _page(status, _words(status, error))
+    answer.headers.update({name: said for name, said in error.get_headers() if name in _TOLD})
+    return answer
 
 
 def _words(status: int, error: HTTPException) -> str:
@@ -92,6 +120,10 @@ def _words(status: int, error: HTTPException) -> str:
             return gettext("Please log in.")
         case 413:
             return gettext("That is too large.")
+        case 414:
+            return gettext("The address is too long.")
+        case 429:
+            return gettext("That was too often. Please wait a minute.")
         case 403 | 404:
             return ""
         case _:
@@ -108,7 +140,9 @@ def _unknown(_error: Exception) -> Response:
     return _page(500, "", reference)
 
 
-def _page(status: int, words: str, reference: str = "") -> Response:
+def _page(
+    status: int, words: str, reference: str = "", heading: str = "", advice: str = ""
+) -> Response:
     company = g.get("company")
     page = render_template(
         "error.html",
@@ -120,6 +154,8 @@ def _page(status: int, words: str, reference: str = "") -> Response:
         reference=reference,
         home=url_for("home.index") if company is not None else "/",
         who="",
+        heading=heading,
+        hint=advice,
     )
     return make_response(page, status)
 

@@ -8,9 +8,20 @@ from typing import Any, Final
 from engine.problems import Problem, hint, text
 from engine.records import failures
 
+
+class WrongType(failures.Invalid):
+    """The body is of a kind that is not read here."""
+
+
+class TooLarge(failures.Invalid):
+    """The body is larger than is read."""
+
+
 STATUS: Final[Mapping[type[failures.Failure], int]] = {
     failures.NotFound: 404,
     failures.Forbidden: 403,
+    WrongType: 415,
+    TooLarge: 413,
     failures.Invalid: 422,
     failures.MissingVersion: 428,
     failures.Stale: 409,
@@ -42,10 +53,7 @@ def shown(problems: Iterable[Problem], language: str) -> list[dict[str, Any]]:
 
 def body_of(failure: failures.Failure, language: str) -> dict[str, Any]:
     """The API's answer to a failure."""
-    body: dict[str, Any] = {
+    return {
         "error": text(failure.problems[0], language),
         "problems": shown(failure.problems, language),
     }
-    if isinstance(failure, failures.Stale):
-        body["current"] = dict(failure.current)
-    return body

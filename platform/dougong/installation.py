@@ -17,6 +17,7 @@ from pathlib import Path
 from dougong.settings import Settings
 from engine.records.company import Company
 from engine.storage import Database, StorageError
+from engine.storage.keys import keyring
 from engine.tables import system
 
 KEY = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -87,10 +88,12 @@ class Installation:
         folder = self._folder / listing.key
         draft = self._folder / f".{listing.key}.new"
         try:
-            draft.mkdir(parents=True, exist_ok=True)
+            draft.mkdir(mode=0o700, parents=True, exist_ok=True)
             values = {name: getattr(listing, name) for name in Listing.__slots__}
             text = json.dumps(values, ensure_ascii=False, indent=2)
-            (draft / "company.json").write_text(text + "\n", encoding="utf-8")
+            kept = draft / "company.json"
+            kept.touch(mode=0o600)  # the address of a database may hold a password
+            kept.write_text(text + "\n", encoding="utf-8")
             os.rename(draft, folder)
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
@@ -131,6 +134,7 @@ class Installation:
             database = Database.postgres(listing.url, schema)
         else:
             database = Database.sqlite(folder / "company.sqlite")
+        database.keys = keyring(self.settings.keys)
         with database.read() as connection:
             outdated = system.outdated(connection)
         if outdated:  # the platform was renewed since

@@ -305,12 +305,16 @@ def happened(
 def of_history(reader: Reader, entry: Entry) -> Happening:
     """A row of the history. What a record began with stands on the page itself; what a step of the
     workflow did beside setting the state is a change like others."""
-    kind = entry.action if entry.action in ("create", "remove", "restore") else "change"
+    named = ("create", "remove", "restore", "erase", "claim", "release")
+    kind = entry.action if entry.action in named else "change"
     words = {
         "create": gettext("created this record"),
         "change": gettext("changed"),
         "remove": gettext("removed this record"),
         "restore": gettext("restored this record"),
+        "erase": gettext("erased personal data"),
+        "claim": gettext("took this record from the pool"),
+        "release": gettext("gave this record back to the pool"),
     }
     who = reader.user(entry.by)
     if entry.on_behalf:

@@ -17,10 +17,11 @@ from typing import Any, Final, TypeVar
 
 from flask import Flask, Response, abort, g, redirect, request, url_for
 
+from dougong.bearer import bearer_actor, given, refuse_in_address
 from dougong.i18n import language
 from dougong.installation import Installation
 from dougong.refusals import watched
-from dougong.security import SAFE_METHODS, SESSION_COOKIE
+from dougong.security import SAFE_METHODS, session_token
 from engine.accounts.sessions import touch_session
 from engine.records.company import Company
 from engine.records.failures import Busy
@@ -28,6 +29,7 @@ from engine.records.unit import Actor, Unit
 from engine.records.visits import visit_of
 
 F = TypeVar("F", bound=Callable[..., Any])
+UNATTENDED: Final = frozenset({"notifications.count"})  # asked by open pages with nobody there
 PATIENCE: Final = 2  # more tries of a write that found the database busy
 
 
@@ -54,26 +56,33 @@ def init_companies(app: Flask, installation: Installation) -> None:
     @app.before_request
     def _who() -> None:
         if g.get("company") is not None:
-            g.actor = _actor(g.company)
+            refuse_in_address()
+            token = given()
+            g.actor = _actor(g.company) if token is None else bearer_actor(g.company, token)
 
     app.teardown_request(_release)
 
 
 def _actor(company: Company) -> Actor | None:
-    token = request.cookies.get(SESSION_COOKIE)
+    token = session_token()
     if not token:
         return None
     now = datetime.now(UTC)
     g.transaction = transaction = ExitStack()
     connection = transaction.enter_context(company.database.read())
     visit = visit_of(company.database, connection, token, now)
-    if visit is not None and not visit.touch and request.method in SAFE_METHODS:
+    touch = visit is not None and visit.touch and request.endpoint not in UNATTENDED
+    if visit is not None and not touch and request.method in SAFE_METHODS:
         g.visit = visit  # what follows sees the same moment
     else:
         _release()
     if visit is None:
         return None
-    if visit.touch:
+    g.signed = visit.signed
+    if visit.signed.waits:  # for the page that asks for the second factor, and for no other
+        g.waiting = replace(visit.actor, language=language(visit.actor))
+        return None
+    if touch:
         with company.database.write() as writer:
             touch_session(writer, token, now)
     return replace(visit.actor, language=language(visit.actor))
@@ -117,7 +126,9 @@ def administrators_only(view: F) -> F:
 def reading() -> Iterator[Unit]:
     """A unit of work that reads, for the person of this request."""
     company: Company = g.company
-    with company.unit(g.actor, within=g.get("visit")) as unit:
+    source = "api" if "/api/" in request.path else "page"
+    with company.unit(g.actor, within=g.get("visit"), source=source) as unit:
+        unit.address = request.remote_addr or ""
         yield unit
 
 
@@ -128,6 +139,7 @@ def writing(source: str = "page") -> Iterator[Unit]:
     company: Company = g.company
     _release()
     with watched(), company.unit(g.actor, write=True, source=source) as unit:
+        unit.address = request.remote_addr or ""
         yield unit
 
 

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Final
 
 from dougong.installation import Installation
+from engine.accounts.tidying import tidy
 from engine.records import notices
 from engine.records.actor import SYSTEM
 from engine.records.agenda import Agenda, agenda
@@ -258,6 +259,7 @@ class Runner:
     def _clear(company: Company, now: datetime) -> None:
         with company.unit(SYSTEM, write=True, now=now, source="job") as unit:
             clear_uploads(unit, now - UPLOADS_KEPT)
+            tidy(unit.connection, now)
         for _ in range(50):
             with company.unit(SYSTEM, write=True, now=now, source="job") as unit:
                 if not rows.clear_done(unit, now - DONE_KEPT):

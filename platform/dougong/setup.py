@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from dougong.installation import Installation, Listing
-from engine.accounts.links import Purpose, make_link
+from engine.accounts.links import BY_HAND, Purpose, make_link
+from engine.accounts.security_log import log_event
 from engine.records.company import Company
 from engine.records.people import close_logins, create_user, find_user
 from engine.records.publish import publish
@@ -39,12 +40,16 @@ def create_company(
 def make_login_link(
     installation: Installation, company: Company, login: str, purpose: Purpose, base: str = ""
 ) -> str:
-    """The address of a fresh one-time link. Raises: StorageError for an unknown login."""
+    """The address of a fresh one-time link for an operator to hand over: it works for a day, an
+    invitation for a week. Raises: StorageError for an unknown login."""
     with company.database.write() as connection:
         found = find_user(connection, login)
         if found is None:
             guess = close_logins(connection, login)
             raise StorageError("S106", key=company.key, login=login, guess=guess)
-        token = make_link(connection, found["id"], datetime.now(UTC), purpose)
+        now, valid = datetime.now(UTC), None if purpose == "invite" else BY_HAND
+        token = make_link(connection, found["id"], now, purpose, valid=valid)
+        told = {"purpose": purpose, "by": "command"}
+        log_event(connection, now, "link.made", about=("@user", found["id"]), details=told)
     base = base or installation.settings.base_url or DEFAULT_BASE
     return f"{base}/{company.key}/once/{token}"

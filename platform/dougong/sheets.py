@@ -17,6 +17,7 @@ from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 
 from dougong.i18n import language
+from dougong.pace import within
 from engine.access import Level
 from engine.definitions.model import MISSING, Entity, Field
 from engine.expressions import dependencies, parse
@@ -380,6 +381,8 @@ def _objections(sheet: Sheet) -> list[dict[str, str]]:
 def _known(sheet: Sheet) -> dict[str, str]:
     """By field, that there is such a record already (`x-keys.duplicate`)."""
     told: dict[str, str] = {}
+    if not sheet.entity.keys.duplicate or not within("duplicate"):
+        return told
     for found in duplicates(sheet.unit, sheet.entity.name, sheet.form.values()):
         name = " · ".join(part for part in (found.label, found.owner) if part)
         words = gettext("There is one already: %(name)s", name=name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -50,7 +51,7 @@ class Shell:
     quick: list[Entry]
     todo: int
     unread: int
-    studio: list[Entry]
+    studio: list[Entry]  # groups of administration pages; empty for everybody else
 
 
 def init_shell(app: Flask) -> None:
@@ -83,23 +84,62 @@ def shell(unit: Unit) -> Shell:
 
 
 def _studio(unit: Unit) -> list[Entry]:
-    """The pages on which the company is shaped and watched over."""
-    pages = (
-        ("flows.index", gettext("Workflows"), "sitemap"),
-        ("cases.index", gettext("Running cases"), "activity"),
-        ("deliveries.index", gettext("Deliveries"), "send"),
-        ("channels.index", gettext("Channels"), "plug"),
-        ("handover.index", gettext("Handover"), "arrows-exchange"),
-        ("groups.index", gettext("Groups"), "users-group"),
-        ("calendar.index", gettext("Working days"), "calendar-time"),
+    """The pages on which the company is shaped and watched over, by what they are about."""
+    counts = {"deliveries.index": dead_count(unit)}
+    found = []
+    for title, pages in _studio_pages():
+        items = []
+        for place, name, icon in pages:
+            href = url_for(place)
+            items.append(Entry(name, icon, href, _is_here(href), count=counts.get(place, 0)))
+        found.append(Entry(title, "", "", any(one.active for one in items), items))
+    return found
+
+
+def _studio_pages() -> tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]:
+    """(title of the group, its pages as (endpoint, title, icon))."""
+    return (
+        (
+            gettext("People and rights"),
+            (
+                ("users.index", gettext("Users"), "users"),
+                ("departments.index", gettext("Departments"), "hierarchy"),
+                ("groups.index", gettext("Groups"), "users-group"),
+                ("permissions.index", gettext("Permissions"), "key"),
+                ("view_as.index", gettext("View as"), "eye"),
+                ("handover.index", gettext("Handover"), "arrows-exchange"),
+            ),
+        ),
+        (
+            gettext("Processes"),
+            (
+                ("flows.index", gettext("Workflows"), "sitemap"),
+                ("cases.index", gettext("Running cases"), "activity"),
+                ("calendar.index", gettext("Working days"), "calendar-time"),
+            ),
+        ),
+        (
+            gettext("Connections"),
+            (
+                ("channels.index", gettext("Channels"), "plug"),
+                ("deliveries.index", gettext("Deliveries"), "send"),
+            ),
+        ),
+        (
+            gettext("Safety"),
+            (
+                ("sign_in.index", gettext("Sign-in rules"), "shield-lock"),
+                ("logs.security", gettext("Security log"), "shield-check"),
+                ("logs.access", gettext("Access log"), "user-search"),
+                ("privacy.index", gettext("Personal data"), "id"),
+            ),
+        ),
     )
-    links = [(url_for(place), title, icon) for place, title, icon in pages]
-    found = [
-        Entry(title, icon, href, request.path == href or request.path.startswith(href + "/"))
-        for href, title, icon in links
-    ]
-    counts = {url_for("deliveries.index"): dead_count(unit)}
-    return [replace(one, count=counts.get(one.href, 0)) for one in found]
+
+
+def _is_here(href: str) -> bool:
+    """Whether the page that is asked for is this one or lies below it."""
+    return request.path == href or request.path.startswith(href + "/")
 
 
 def _entry(unit: Unit, item: MenuItem) -> Entry | None:
@@ -110,10 +150,12 @@ def _entry(unit: Unit, item: MenuItem) -> Entry | None:
             return None
         entity = unit.app.model.entities[item.entity]
         href = url_for("lists.index", entity=item.entity)
-        active = request.path == href or request.path.startswith(href + "/")
+        active = _is_here(href)
         if item.query:
             href = f"{href}?{item.query}"
-            active = active and request.query_string.decode() == item.query
+            active = active and _asked() == item.query
+        elif active:  # another item may stand for just these of its records
+            active = _asked() not in _queries(unit.app.model.menus, item.entity)
         return Entry(
             title or text_of(entity.plural, language()), item.icon or entity.icon, href, active
         )
@@ -121,6 +163,18 @@ def _entry(unit: Unit, item: MenuItem) -> Entry | None:
     if not items:
         return None
     return Entry(title, item.icon, "", any(found.active for found in items), items)
+
+
+def _asked() -> str:
+    return request.query_string.decode()
+
+
+def _queries(items: Sequence[MenuItem], entity: str) -> Iterator[str]:
+    """The filters with which the menu leads to lists of an entity."""
+    for item in items:
+        yield from _queries(item.items, entity)
+        if item.entity == entity and item.query:
+            yield item.query
 
 
 def _quick(unit: Unit) -> list[Entry]:

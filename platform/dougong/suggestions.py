@@ -157,7 +157,7 @@ def _places(unit: Unit, words: str) -> list[Hits]:
         Hit(gettext("New %(entity)s", entity=one.title), one.href, "plus") for one in frame.quick
     ]
     offered.append(Hit(gettext("Approvals"), f"{frame.base}/approvals", "checklist"))
-    offered.append(Hit(gettext("My account"), url_for("pages.account"), "user-circle"))
+    offered.append(Hit(gettext("My account"), url_for("account.index"), "user-circle"))
     wanted = _folded(words).split()
     items = [hit for hit in offered if all(word in _folded(hit.label) for word in wanted)]
     return [Hits(gettext("Go to"), tuple(items[:PLACES]))] if items else []

@@ -21,7 +21,7 @@ def test_one_time_link_is_used_up_by_its_button_only(site: Site, visit: Visit) -
     person.wait_for_url(HOME)
     expect(person.get_by_role("heading", level=1)).to_contain_text("李销售")
     press(mail_scanner, "登录")
-    expect(mail_scanner.get_by_role("heading", name="找不到内容")).to_be_visible()
+    expect(mail_scanner.get_by_role("heading", name="此链接已失效")).to_be_visible()
 
 
 def test_password_by_link_then_login_with_it(site: Site, visit: Visit) -> None:

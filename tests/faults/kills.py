@@ -237,7 +237,8 @@ class Site:
     # --- processes -----------------------------------------------------------------------------
     def start(self, name: str) -> None:
         """Start the server or the worker, in a process group of its own."""
-        more = ("--port", str(self.port)) if name == "serve" else ()
+        # --dev: the tests' databases wait for no disk, which no server starts with otherwise
+        more = ("--dev", "--port", str(self.port)) if name == "serve" else ()
         words = [sys.executable, "-P", "-m", "dougong", name, *more, "--data", str(self.data)]
         environment = {**os.environ, "DOUGONG_PRIVATE_HOSTS": "127.0.0.1"}
         with (self.data / f"{name}.log").open("ab") as log:

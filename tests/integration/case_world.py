@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from tests.companies import Served, Visitor
 from tests.integration.records_world import ALL, entity, money, ref, text
+from tests.worlds import settle
 
 from dougong.installation import Installation, Listing
 from dougong.settings import load_settings
@@ -212,21 +214,29 @@ class Office:
             return str(connection.scalar(wanted))
 
 
+def _publish(company: Company, flow: Mapping[str, Any], version: int) -> None:
+    publish(company, sources({**flow, "version": version}), "papers", check=check_sources)
+
+
+def _make(database: Database, flow: Mapping[str, Any]) -> None:
+    company = Company("papers", database)
+    _publish(company, flow, 1)
+    with company.unit(SYSTEM, write=True, now=NOON) as unit:
+        for login, role in PEOPLE.items():
+            create_user(unit, login, login.title(), roles=[role])
+
+
 class Papers:
     """The company of papers with a workflow of its own; every act has its own instant."""
 
     def __init__(self, database: Database, flow: Mapping[str, Any]) -> None:
-        self.company, self.version = Company("papers", database), 0
-        self.publish(flow)
-        with self.company.unit(SYSTEM, write=True, now=NOON) as unit:
-            for login, role in PEOPLE.items():
-                create_user(unit, login, login.title(), roles=[role])
+        settle(database, f"papers {json.dumps(flow)}", partial(_make, flow=flow))
+        self.company, self.version = Company("papers", database), 1
 
     def publish(self, flow: Mapping[str, Any]) -> None:
         """Another version of the workflow."""
         self.version += 1
-        found = sources({**flow, "version": self.version})
-        publish(self.company, found, "papers", check=check_sources)
+        _publish(self.company, flow, self.version)
 
     def actor(self, who: str) -> Actor:
         with self.company.database.read() as connection:

@@ -1,4 +1,4 @@
-"""The served company of the page tests: made once, copied for every test."""
+"""The served company of the page tests: made once per run, copied for every test."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import worlds
 from tests.companies import Served, prepare_small, prepare_trades
 from tests.web import Site, prepare
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared() -> Path:
     """The folder of an installation with one company, nobody using it."""
-    data = tmp_path_factory.mktemp("site")
-    prepare(data)
-    return data
+    return worlds.folder("site", prepare)
 
 
 @pytest.fixture
@@ -30,11 +29,9 @@ def site(prepared: Path, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def trades(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trades() -> Path:
     """The folder of an installation with a company of every shipped trade."""
-    data = tmp_path_factory.mktemp("trades")
-    prepare_trades(data)
-    return data
+    return worlds.folder("trades", prepare_trades)
 
 
 @pytest.fixture
@@ -48,8 +45,6 @@ def served(trades: Path, tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small() -> Path:
     """The folder of an installation with the small company of `records_world`."""
-    data = tmp_path_factory.mktemp("small")
-    prepare_small(data)
-    return data
+    return worlds.folder("small", prepare_small)

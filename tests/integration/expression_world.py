@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -181,6 +181,17 @@ class Tables:
 
     def name(self, path: tuple[str, ...]) -> SqlValue:
         return self._from(self.customer, WORLD["fields"], path)
+
+    def among(
+        self, path: tuple[str, ...], test: Callable[[SqlValue], sa.ColumnElement[bool]]
+    ) -> sa.ColumnElement[bool] | None:
+        if path != ("owner", "dept"):
+            return None
+        other = self.users.alias()
+        value = SqlValue(other.c.dept, DEPARTMENT)
+        some = sa.select(other.c.id).where(test(value)).correlate_except(other)
+        column = self.customer.c.owner
+        return sa.and_(column.is_not(None), column.in_(some))
 
     def fact(self, what: str, argument: str) -> sa.ColumnElement[bool]:
         return sa.false()

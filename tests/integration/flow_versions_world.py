@@ -6,10 +6,12 @@ import copy
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from tests.integration.records_world import CONTRACT, FLOW, World, build, sources
+from tests.integration.records_world import CONTRACT, FLOW, World, make, opened, sources
+from tests.worlds import settle
 
 from engine.packs import check_sources
 from engine.records import flows, writing
@@ -80,17 +82,32 @@ V2 = flow(
 """The board is gone; somebody else checks instead."""
 
 
+def _definitions(chart: Mapping[str, Any] | None, **entities: Any) -> dict[str, str]:
+    found = sources(**{"contract": contract(), **entities})
+    found["workflows/small/approval.json"] = json.dumps(chart)
+    if chart is None:
+        del found["workflows/small/approval.json"]
+    return found
+
+
+def _make(database: Database, chart: Mapping[str, Any]) -> None:
+    make(database)
+    world = opened(database)
+    publish(world.company, _definitions(chart), "small", check=check_sources)
+    world.create("root", "customer", name="Firm", level="B")
+
+
 class Office:
     """The company with a clock of its own."""
 
     def __init__(self, database: Database, chart: Mapping[str, Any] = V1) -> None:
         self.now = MONDAY
-        self.world: World = build(database)
+        settle(database, f"office {json.dumps(chart)}", partial(_make, chart=chart))
+        self.world: World = opened(database)
         self.company = self.world.company
-        self.publish(chart)
-        with self.company.unit(self.actor("root"), write=True) as unit:
-            values = {"name": "Firm", "level": "B"}
-            self.customer = int(writing.create(unit, "customer", values)["id"])
+        place = self.company.current.tables.of("customer")
+        with self.company.database.read() as connection:
+            self.customer = int(connection.execute(sa.select(place.id)).scalar_one())
 
     def actor(self, who: str) -> Any:
         return self.world.actors[who]
@@ -99,11 +116,7 @@ class Office:
         return self.company.unit(self.actor(who), write=write, now=self.now)
 
     def definitions(self, chart: Mapping[str, Any] | None, **entities: Any) -> dict[str, str]:
-        found = sources(**{"contract": contract(), **entities})
-        found["workflows/small/approval.json"] = json.dumps(chart)
-        if chart is None:
-            del found["workflows/small/approval.json"]
-        return found
+        return _definitions(chart, **entities)
 
     def publish(self, chart: Mapping[str, Any] | None, **entities: Any) -> None:
         publish(self.company, self.definitions(chart, **entities), "small", check=check_sources)

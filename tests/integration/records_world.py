@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from tests.worlds import settle
 
 from engine.packs import check_sources
 from engine.records import bulk, people, reading, removing, writing
@@ -323,28 +324,40 @@ class World:
 def build(database: Database, files: Path | None = None) -> World:
     """The company, published, with its people: alice and bob sell in the east, erin in the west,
     carol manages the east, zoe audits, root administers."""
-    company = Company("small", database, files)
-    publish(company, sources(), "small", SYSTEM, "first", check=check_sources)
-    world = World(company)
-    with company.unit(SYSTEM, write=True) as unit:
-        world.east = people.create_department(unit, "East")
-        world.west = people.create_department(unit, "West")
-        for login, role, place in (
-            ("root", "admin", None),
-            ("carol", "manager", world.east),
-            ("alice", "sales", world.east),
-            ("bob", "sales", world.east),
-            ("erin", "sales", world.west),
-            ("zoe", "auditor", None),
-        ):
-            people.create_user(unit, login, login.title(), roles=[role], department=place)
+    settle(database, "small", make)
+    return opened(database, files)
+
+
+def opened(database: Database, files: Path | None = None) -> World:
+    """The company that `make` made."""
+    world = World(Company("small", database, files))
     with database.read() as connection:
+        places = {one.name: one.id for one in people.departments(connection)}
         for row in people.list_users(connection):
             actor = people.actor_of(connection, row["id"])
             assert actor is not None
             world.actors[row["login"]] = actor
+    world.east, world.west = places["East"], places["West"]
     world.actors["@system"] = SYSTEM
     return world
 
 
-__all__ = ["World", "build", "bulk", "sources"]
+def make(database: Database) -> None:
+    """Make the company in an empty database."""
+    company = Company("small", database)
+    publish(company, sources(), "small", SYSTEM, "first", check=check_sources)
+    with company.unit(SYSTEM, write=True) as unit:
+        east = people.create_department(unit, "East")
+        west = people.create_department(unit, "West")
+        for login, role, place in (
+            ("root", "admin", None),
+            ("carol", "manager", east),
+            ("alice", "sales", east),
+            ("bob", "sales", east),
+            ("erin", "sales", west),
+            ("zoe", "auditor", None),
+        ):
+            people.create_user(unit, login, login.title(), roles=[role], department=place)
+
+
+__all__ = ["World", "build", "bulk", "make", "opened", "sources"]

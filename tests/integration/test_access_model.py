@@ -41,7 +41,11 @@ ROLES = {
 
 def company(database: Database, folder: Path) -> World:
     """The small company with grades, sharing, a pool, and a participant's right."""
-    world = small.build(database, folder)
+    return enriched(small.build(database, folder))
+
+
+def enriched(world: World) -> World:
+    """The small company with all that is new about rights."""
     pack = {**small.PACK, "clearance": GRADES, "roles": {**small.PACK["roles"], **ROLES}}  # type: ignore[dict-item]
     customer = deepcopy(small.CUSTOMER)
     customer["x-entity"] |= {
@@ -216,6 +220,7 @@ def test_who_takes_part_in_a_workflow_sees_the_record(world: World) -> None:
     assert sees(world, "zoe", "contract") == set()
     with world.write("carol") as unit:
         task = unit.connection.scalar(sa.select(WF_TASK.c.id).where(WF_TASK.c.status == "open"))
+        assert task is not None
         flows.decide(unit, task, "approve")
     with world.company.unit(SYSTEM, write=True) as unit:
         people.set_roles(unit, world.actors["carol"].id, ["auditor"])

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from tests.companies import (
+    QUIET,
     Done,
     Served,
     Visitor,
@@ -53,6 +54,7 @@ CUSTOMER = "entity_defs/small/customer.json"
 def data(small: Path, tmp_path: Path) -> Path:
     """A copy of one's own."""
     shutil.copytree(small, tmp_path / "data")
+    (tmp_path / "data").chmod(0o700)  # no server starts on a folder that others read
     return tmp_path / "data"
 
 
@@ -202,7 +204,7 @@ def company(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Company]
 
 
 def everything(company: Company) -> tuple[object, ...]:
-    """All rows of all tables, and which columns and indexes there are."""
+    """All rows of all tables but the log of refusals, and which columns and indexes there are."""
     with company.database.read() as connection:
         schema = company.database.schema or None
         seen = sa.inspect(connection)
@@ -212,7 +214,7 @@ def everything(company: Company) -> tuple[object, ...]:
                 for name in sorted(seen.get_table_names(schema))
             ]
         tables = [*company.current.tables.metadata.sorted_tables]
-        tables += [t for t in system.METADATA.sorted_tables if t.name != "dg_id_block"]
+        tables += [t for t in system.METADATA.sorted_tables if t.name not in QUIET]
         rows = [connection.execute(sa.select(t).order_by(*t.primary_key)).all() for t in tables]
     # a condition of an index shows where it lies in memory
     return re.sub(r" at 0x[0-9a-f]+", "", repr(shape)), repr(rows)
@@ -321,7 +323,7 @@ def test_a_body_that_is_no_record(served: Served, story: str) -> None:
     start = time.perf_counter()
     answer = root.api("POST", "/customer", body, content_type=kind)
     assert time.perf_counter() - start < 2
-    assert refused(answer, 422) == [(code, "")]
+    assert refused(answer, {"R901": 415, "R902": 413}.get(code, 422)) == [(code, "")]
     assert digest(served.company("small")) == before
 
 
@@ -360,6 +362,7 @@ def test_what_a_change_was_made_on(desk: tuple[Served, Visitor]) -> None:
     late = alice.api("PATCH", place, {"title": "Third", "version": 1})
     assert refused(late, 409) == [("R003", "")]
     assert (late.json["current"]["title"], late.json["current"]["version"]) == ("Second", 2)
+    assert late.json["current"] == alice.api("GET", place).json  # in wire form
     tagged = alice.api("PATCH", place, {"title": "Third"}, headers={"If-Match": '"1"'})
     assert refused(tagged, 409) == [("R003", "")]
     for version in ("1", 1.0, True, [2], {"a": 1}, -1):
@@ -506,6 +509,7 @@ def sentence(done: Done, code: str) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.expects_fault
 def test_a_database_that_is_damaged(data: Path) -> None:
     """The company says so; the others work on."""
     installation = Installation(load_settings(data))

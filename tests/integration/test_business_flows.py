@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.worlds import company_of
 
 from engine.packs import read_spec
 from engine.packs.samples import departments, employees
@@ -24,11 +25,16 @@ from engine.records.failures import Failure, Forbidden, Invalid, NotFound
 from engine.records.flows.schedules import run_schedules
 from engine.records.flows.timers import run_due
 from engine.records.outbox import run_outbox
-from engine.records.people import actor_of, change_user, create_department, create_user
+from engine.records.people import (
+    actor_of,
+    change_user,
+    create_department,
+    create_user,
+    list_users,
+)
 from engine.records.unit import SYSTEM, Actor
 from engine.storage import Database
 from engine.tables import system
-from engine.testing import temporary_company
 
 ROOT = Path(__file__).parents[2]
 MONDAY = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # ten in the morning in Shanghai
@@ -143,7 +149,8 @@ class Firm:
 @contextmanager
 def staffed(pack: str, database: Database) -> Iterator[Firm]:
     spec = read_spec([ROOT], pack)
-    with temporary_company([ROOT], pack, database) as company:
+
+    def take_on(company: Company) -> None:
         people: dict[str, int] = {}
         with company.unit(SYSTEM, write=True, now=MONDAY) as unit:
             places: dict[str, int] = {}
@@ -158,11 +165,15 @@ def staffed(pack: str, database: Database) -> Iterator[Firm]:
             for who in employees(spec):
                 if who.manager:
                     change_user(unit, people[who.login], manager_id=people[who.manager])
+
+    with company_of(pack, database, take_on, name="staffed") as company:
+        actors: dict[str, Actor] = {}
         with company.unit(SYSTEM, now=MONDAY) as unit:
-            actors = {
-                login: actor_of(unit.connection, id, unit.app.model) for login, id in people.items()
-            }
-        yield Firm(company, {login: one for login, one in actors.items() if one is not None})
+            for person in list_users(unit.connection):
+                actor = actor_of(unit.connection, person["id"], unit.app.model)
+                assert actor is not None
+                actors[person["login"]] = actor
+        yield Firm(company, actors)
 
 
 @pytest.fixture

@@ -15,8 +15,17 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from tests.databases import SET
 
-from engine.storage import Database, ServerLock, StorageBusy, StorageError, raw, violation
+from engine.storage import (
+    Database,
+    ServerLock,
+    StorageBusy,
+    StorageError,
+    raw,
+    sqlite,
+    violation,
+)
 from engine.storage.ids import BLOCK, ID_BLOCK
 from engine.storage.types import JsonText, ScaledDecimal, UtcDateTime, big_integer
 
@@ -245,7 +254,8 @@ def test_tables_change_under_load(postgres_database: Database) -> None:
 # --- SQLite's own ------------------------------------------------------------------------------
 
 
-def test_sqlite_settings(sqlite_database: Database) -> None:
+def test_sqlite_settings(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_set", SET)  # as outside of tests
     for context in (sqlite_database.read, sqlite_database.write):
         with context() as connection:
             found = {

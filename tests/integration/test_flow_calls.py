@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from tests.integration.records_world import ALL, computed, entity, money, ref, text
+from tests.worlds import settle
 
 from engine.packs import check_sources
 from engine.problems import text as words
@@ -402,18 +403,22 @@ class World:
 
 @pytest.fixture
 def world(database: Database, tmp_path: Path) -> World:
-    company = Company("calls", database, tmp_path / "files")
-    publish(company, sources(), "calls", SYSTEM, "first", check=check_sources)
-    found = World(company)
-    with company.unit(SYSTEM, write=True) as unit:
-        for login, roles in (("ann", ["sales"]), ("kim", ["boss"]), ("eve", [])):
-            people.create_user(unit, login, login.title(), roles=roles)
+    settle(database, "calls", _make)
+    found = World(Company("calls", database, tmp_path / "files"))
     with database.read() as connection:
         for row in people.list_users(connection):
             actor = people.actor_of(connection, row["id"])
             assert actor is not None
             found.actors[row["login"]] = actor
     return found
+
+
+def _make(database: Database) -> None:
+    company = Company("calls", database)
+    publish(company, sources(), "calls", SYSTEM, "first", check=check_sources)
+    with company.unit(SYSTEM, write=True) as unit:
+        for login, roles in (("ann", ["sales"]), ("kim", ["boss"]), ("eve", [])):
+            people.create_user(unit, login, login.title(), roles=roles)
 
 
 # --- records that a workflow creates ----------------------------------------------------------

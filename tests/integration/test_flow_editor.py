@@ -5,12 +5,10 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.web import Browser, Site, prepare
+from tests.web import Browser, Site
 
 from engine.definitions.canonical import canonical
 from engine.definitions.flow_tree import spots
@@ -18,23 +16,6 @@ from engine.records.people import set_roles
 from engine.records.unit import SYSTEM
 
 FLOW = "/admin/workflows/contract_approval"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("editor")
-    prepare(folder)
-    return folder
-
-
-@pytest.fixture
-def site(data: Path, tmp_path: Path) -> Iterator[Site]:
-    import shutil
-
-    shutil.copytree(data, tmp_path / "data")
-    found = Site.open(tmp_path / "data")
-    yield found
-    found.installation.close()
 
 
 def fields(page: str, form: str = 'class="flow-form"') -> list[tuple[str, str]]:

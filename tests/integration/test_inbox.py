@@ -20,7 +20,7 @@ from engine.records.flows.cards import Opened, open_case, open_task
 from engine.records.flows.inbox import counts, own_phrases, places, read_copy
 from engine.records.flows.inputs import given
 from engine.records.flows.together import approve_together
-from engine.records.publish import publish
+from engine.records.publish import WHATEVER, publish
 from engine.records.unit import Unit
 from engine.storage import Database
 
@@ -212,7 +212,7 @@ def secluded(world: World) -> None:
     chart["states"]["in_review"]["states"]["manager"] |= {"assignees": [{"role": "legal"}]}
     chart["version"] += 1
     sources |= {CONTRACT: json.dumps(entity), FLOW: json.dumps(chart)}
-    publish(world.company, sources, "crm")
+    publish(world.company, sources, "crm", acknowledged=WHATEVER)
 
 
 def test_being_asked_opens_the_case_and_not_the_record(both: World) -> None:
@@ -302,7 +302,8 @@ def test_a_field_that_he_may_not_read_is_in_no_difference(world: World) -> None:
     sources = dict(world.company.current.sources)
     entity = json.loads(sources[CONTRACT])
     entity["properties"]["remark"]["x-access"] = {"manager": {"read": "owner == me"}}
-    publish(world.company, {**sources, CONTRACT: json.dumps(entity)}, "crm")
+    changed = {**sources, CONTRACT: json.dumps(entity)}
+    publish(world.company, changed, "crm", acknowledged=WHATEVER)
     id = world.submitted()
     world.decide("manager", id, "return", "no", data={"to": "#start"})
     change(world, "sales", id, remark="a secret", title="New title")

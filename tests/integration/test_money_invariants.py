@@ -6,10 +6,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.worlds import company_of
 
 from engine.records import bulk, flows, removing, writing
 from engine.records.company import Company
@@ -18,9 +18,8 @@ from engine.records.people import change_user
 from engine.records.reading import read
 from engine.records.unit import SYSTEM, Actor
 from engine.storage import Database
-from engine.testing import acting, temporary_company
+from engine.testing import acting
 
-ROOT = Path(__file__).parents[2]
 AT_ONCE = 8
 THIRDS = ("3333.33", "3333.33", "3333.34")
 
@@ -111,7 +110,7 @@ class Books:
 
 @pytest.fixture
 def books(database: Database) -> Iterator[Books]:
-    with temporary_company([ROOT], "crm", database) as company:
+    with company_of("crm", database) as company:
         yield Books(company)
 
 

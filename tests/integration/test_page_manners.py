@@ -85,6 +85,7 @@ def test_rules_object_while_the_form_is_filled_in(site: Site) -> None:
     )
 
 
+@pytest.mark.expects_fault
 def test_a_busy_database_is_asked_once_more_and_then_keeps_the_form(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +153,6 @@ def test_only_languages_of_the_packs_are_spoken(
     headers = {"Cookie": f"{COOKIE}={cookie}", "Accept-Language": "fr"}
     with site.app.test_request_context("/acme/", headers=headers):
         model = SimpleNamespace(languages=languages)
-        g.company = SimpleNamespace(current=SimpleNamespace(model=model))
+        g.company = SimpleNamespace(key="stand-in", current=SimpleNamespace(model=model))
         assert language() == shown
         assert other_languages() == others

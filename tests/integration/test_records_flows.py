@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.worlds import company_of
 
 from engine.problems import text
 from engine.records import flows, history, reading, removing, writing
@@ -25,15 +25,15 @@ from engine.records.people import (
     change_user,
     create_department,
     create_user,
+    find_user,
     set_roles,
 )
 from engine.records.publish import publish
 from engine.records.unit import SYSTEM, Actor, Unit
 from engine.storage import Database
 from engine.tables import system
-from engine.testing import acting, temporary_company
+from engine.testing import acting
 
-ROOT = Path(__file__).parents[2]
 MONDAY = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # ten in the morning in Shanghai
 
 
@@ -180,18 +180,26 @@ def both_worlds(database: Database) -> Iterator[World]:
 
 @contextmanager
 def inhabited(database: Database) -> Iterator[World]:
-    with temporary_company([ROOT], "crm", database) as company:
+    with company_of("crm", database, _people, name="inhabited") as company:
         found = World(company)
-        with company.unit(SYSTEM, write=True) as unit:
-            office = create_department(unit, "Office")
-            for login, (roles, manager) in PEOPLE.items():
-                boss = found.actors[manager].id if manager else None
-                more = {"roles": roles, "department": office, "manager": boss, "language": "en"}
-                id = create_user(unit, login, login.title(), **more)  # type: ignore[arg-type]
-                actor = actor_of(unit.connection, id, unit.app.model)
+        with database.read() as connection:
+            model = company.application(connection).model
+            for login in PEOPLE:
+                person = find_user(connection, login)
+                assert person is not None
+                actor = actor_of(connection, person["id"], model)
                 assert actor is not None
                 found.actors[login] = actor
         yield found
+
+
+def _people(company: Company) -> None:
+    with company.unit(SYSTEM, write=True) as unit:
+        office, ids = create_department(unit, "Office"), dict[str, int]()
+        for login, (roles, manager) in PEOPLE.items():
+            boss = ids[manager] if manager else None
+            more = {"roles": roles, "department": office, "manager": boss, "language": "en"}
+            ids[login] = create_user(unit, login, login.title(), **more)  # type: ignore[arg-type]
 
 
 # --- the contract, band by band ----------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.worlds import company_of
 
 from engine.lists import Query, parse_query
 from engine.records import bulk, files, people, reading, writing
@@ -32,7 +33,7 @@ from engine.records.saved_views import (
 )
 from engine.storage import Database
 from engine.tables import system
-from engine.testing import acting, temporary_company
+from engine.testing import acting
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000049")
 PDF = b"%PDF-1.7\n1 0 obj\n"
@@ -187,7 +188,7 @@ def desk(tmp_path: Path, database: Database) -> Iterator[Desk]:
     for one in ENTITIES:
         (folder / f"{one['x-entity']['name']}.json").write_text(json.dumps(one))
     (folder / "pack.json").write_text(json.dumps(PACK))
-    with temporary_company([tmp_path], "side", database) as company:
+    with company_of("side", database, roots=[tmp_path]) as company:
         yield Desk(company)
 
 

@@ -13,10 +13,13 @@ from flask_babel import gettext, lazy_gettext, ngettext
 
 from dougong.admin.tables import TableView
 from dougong.i18n import language
+from dougong.origin import origin
+from dougong.proving import proven
 from dougong.routing import writing
-from engine.accounts.sessions import end_session_hash, end_sessions_of
 from engine.problems import text
+from engine.records.failures import Failure, NotFound
 from engine.records.leaving import close_account, open_account
+from engine.records.personnel import entrance
 from engine.tables import system
 
 _COUNTED = {
@@ -85,18 +88,24 @@ class Users(TableView):
     extra: ClassVar[list[BaseListRowAction]] = [FormAction("account")]
 
     @expose("/close", methods=("POST",))
+    @proven
     def close(self) -> Any:
         """Close an account and end its sessions at once, or open it again."""
         user = int(request.form["id"])
         if user == g.actor.id:
             flash(gettext("You cannot close your own account."), "error")
             return redirect(self.get_url(".index_view"))
-        with writing() as unit:
-            if request.form["closed"] != "1":
-                open_account(unit, user)
-                return redirect(self.get_url(".index_view"))
-            found = close_account(unit, user)
-            end_sessions_of(unit.connection, user)
+        try:
+            with writing() as unit:
+                if request.form["closed"] != "1":
+                    open_account(unit, user, origin())
+                    return redirect(self.get_url(".index_view"))
+                found = close_account(unit, user, origin())
+        except NotFound:
+            raise
+        except Failure as failure:
+            flash(" ".join(text(one, language()) for one in failure.problems), "error")
+            return redirect(self.get_url(".index_view"))
         if number := found.moved.tasks:
             flash(ngettext("%(num)d open task moved.", "%(num)d open tasks moved.", number))
         for stuck in found.moved.stuck[:5]:
@@ -114,10 +123,14 @@ class Sessions(TableView):
     extra: ClassVar[list[BaseListRowAction]] = [FormAction("session")]
 
     @expose("/revoke", methods=("POST",))
+    @proven
     def revoke(self) -> Any:
         """End one session."""
-        with g.company.database.write() as connection:
-            end_session_hash(connection, request.form["id"])
+        hash = request.form["id"]
+        with writing() as unit:
+            whose = sa.select(system.SESSION.c.user_id).where(system.SESSION.c.id_hash == hash)
+            if (user := unit.connection.scalar(whose)) is not None:
+                entrance.end_session(unit, user, hash, origin())
         return redirect(self.get_url(".index_view"))
 
 
@@ -174,6 +187,79 @@ class LoginFailures(TableView):
     can_view_details = False
 
 
+class Factors(TableView):
+    """Who has a second factor; its secret is nowhere to be seen."""
+
+    table = system.FACTOR
+    columns = ("user_id", "created_at", "confirmed_at")
+    newest_first = "created_at"
+    can_view_details = False
+
+
+class Tokens(TableView):
+    """Tokens of programs, by their first characters."""
+
+    table = system.TOKEN
+    columns = (
+        *("id", "user_id", "name", "start", "created_at", "by_id", "expires_at"),
+        *("used_at", "used_from", "revoked_at"),
+    )
+    search = ("name", "start")
+    newest_first = "created_at"
+
+
+class Identities(TableView):
+    """Who is whom at the identity provider."""
+
+    table = system.IDENTITY
+    columns = ("user_id", "issuer", "email", "created_at", "used_at")
+    search = ("email",)
+    newest_first = "created_at"
+    can_view_details = False
+
+
+class Security(TableView):
+    """The security log; administrators read it in words under Administration."""
+
+    table = system.SECURITY
+    columns = (
+        *("id", "at", "kind", "user_id", "address", "entity", "record_id", "details", "hash"),
+    )
+    search = ("kind", "address")
+    newest_first = "id"
+
+
+class Accesses(TableView):
+    """Who saw what is sensitive: names of fields, never their values."""
+
+    table = system.ACCESS
+    columns = (
+        *("at", "user_id", "action", "entity", "record_id", "fields", "count"),
+        *("source", "address"),
+    )
+    search = ("entity", "action")
+    newest_first = "at"
+
+
+class Shares(TableView):
+    """Records shared by hand."""
+
+    table = system.SHARE
+    columns = (
+        *("entity", "record_id", "user_id", "department_id", "level", "until", "by_id", "at"),
+    )
+    search = ("entity",)
+    newest_first = "at"
+
+
+class Erasures(TableView):
+    """Whose personal data was erased."""
+
+    table = system.ERASURE
+    columns = ("at", "by_id", "entity", "record_id", "reason")
+    newest_first = "at"
+
+
 VIEWS = (
     (Users, lazy_gettext("Users"), "ops_users"),
     (Sessions, lazy_gettext("Sessions"), "ops_sessions"),
@@ -182,6 +268,13 @@ VIEWS = (
     (Jobs, lazy_gettext("Jobs"), "ops_jobs"),
     (Outbox, lazy_gettext("Outbox"), "ops_outbox"),
     (LoginFailures, lazy_gettext("Failed logins"), "ops_failures"),
+    (Security, lazy_gettext("Security log"), "ops_security"),
+    (Accesses, lazy_gettext("Access log"), "ops_accesses"),
+    (Factors, lazy_gettext("Second factors"), "ops_factors"),
+    (Tokens, lazy_gettext("API tokens"), "ops_tokens"),
+    (Identities, lazy_gettext("Single sign-on"), "ops_identities"),
+    (Shares, lazy_gettext("Shared records"), "ops_shares"),
+    (Erasures, lazy_gettext("Erasures"), "ops_erasures"),
 )
 
 

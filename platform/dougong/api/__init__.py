@@ -2,12 +2,14 @@
 
 from flask import Flask
 
-from dougong.api import cases, records, tasks
+from dougong.api import cases, explain, ownership, records, tasks
 
 
 def init_api(app: Flask) -> None:
     """Serve the API."""
     app.register_blueprint(cases.blueprint)
+    app.register_blueprint(explain.blueprint)
+    app.register_blueprint(ownership.blueprint)
     app.register_blueprint(records.blueprint)
     app.register_blueprint(tasks.blueprint)
 

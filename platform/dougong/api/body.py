@@ -11,14 +11,25 @@ from typing import Any, Final
 import msgspec
 from flask import Response, request
 
+from dougong.failures import TooLarge, WrongType
 from engine.problems import Problem
 from engine.records.failures import Invalid
+from engine.records.views import Masked
 
 DEPTH: Final = 32
 BYTES: Final = 2**20
 
 _MARKS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)  # a whole string, or one bracket
-_encoder = msgspec.json.Encoder()
+
+
+def _told(value: object) -> dict[str, str]:
+    """What the encoder does not know: a masked value, wherever it stands, is told as such."""
+    if isinstance(value, Masked):
+        return {"masked": str(value)}
+    raise NotImplementedError(type(value))
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_told)
 
 
 def json_body() -> dict[str, Any]:
@@ -26,11 +37,13 @@ def json_body() -> dict[str, Any]:
 
     Raises: Invalid with R90x for a wrong type, size, nesting, number, duplicate key or syntax.
     """
-    if request.mimetype != "application/json":
-        raise Invalid([Problem("R901", {"type": request.mimetype or "–"})])
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
+        raise WrongType([Problem("R901", {"type": request.mimetype or "–"})])
+    request.max_content_length = BYTES  # read no more of it than that
+    if (request.content_length or 0) > BYTES:
+        raise TooLarge([Problem("R902", {"bytes": BYTES})])
     raw = request.get_data()  # kept: a busy database makes the view run again
-    if len(raw) > BYTES:
-        raise Invalid([Problem("R902", {"bytes": BYTES})])
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

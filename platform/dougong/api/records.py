@@ -15,6 +15,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, g, request, url_for
 
 from dougong.api.body import answer, json_body
+from dougong.pooled import opened
 from dougong.routing import patient, reading, writing
 from engine.definitions.model import Entity
 from engine.fields import FieldType, bind
@@ -25,6 +26,7 @@ from engine.records import reading as records
 from engine.records import writing as saving
 from engine.records.failures import Invalid
 from engine.records.history import history
+from engine.records.reveal import reveal
 from engine.records.unit import Unit
 from engine.records.views import Masked
 
@@ -83,10 +85,11 @@ def create(entity: str) -> Response:
 @authenticated
 def read(entity: str, id: int) -> Response:
     """One record; its version is the ETag."""
+    opened(entity, id)
     with reading() as unit:
         definition = unit.entity(entity)
         record = records.read(unit, entity, id)
-        return _tagged(wire(unit, definition, record))
+        return tagged(wire(unit, definition, record))
 
 
 @blueprint.patch("/<entity>/<int:id>")
@@ -97,7 +100,7 @@ def change(entity: str, id: int) -> Response:
     version = version_of(values)
     with writing("api") as unit:
         record = saving.change(unit, entity, id, values, version)
-        return _tagged(wire(unit, unit.entity(entity), record))
+        return tagged(wire(unit, unit.entity(entity), record))
 
 
 @blueprint.delete("/<entity>/<int:id>")
@@ -115,13 +118,14 @@ def restore(entity: str, id: int) -> Response:
     """Take a record out of the recycle bin."""
     with writing("api") as unit:
         record = removing.restore(unit, entity, id)
-        return _tagged(wire(unit, unit.entity(entity), record))
+        return tagged(wire(unit, unit.entity(entity), record))
 
 
 @blueprint.get("/<entity>/<int:id>/history")
 @authenticated
 def changes(entity: str, id: int) -> Response:
     """Who changed what and when, newest first."""
+    opened(entity, id)
     with reading() as unit:
         found = history(unit, entity, id)
         items = [
@@ -142,6 +146,21 @@ def changes(entity: str, id: int) -> Response:
         return answer({"items": items})
 
 
+@blueprint.post("/<entity>/<int:id>/reveal/<field>")
+@authenticated
+def uncover(entity: str, id: int, field: str) -> Response:
+    """The value behind a mask; that it was seen is written down."""
+    with writing("api") as unit:
+        value = reveal(unit, entity, id, field)
+        definition = unit.entity(entity)
+        kind = bind(definition.fields[field])
+        told = None if value is None else kind.to_json(value)
+        body = {"id": id, "field": field, "value": told}
+    response = answer(body)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 @blueprint.post("/<entity>/<int:id>/events/<event>")
 @authenticated
 def fire(entity: str, id: int, event: str) -> Response:
@@ -152,8 +171,8 @@ def fire(entity: str, id: int, event: str) -> Response:
     with writing("api") as unit:
         fired = flows.fire(unit, entity, id, event, values, idempotency_key=key)
         if not records.visible(unit, entity, [id]):
-            return _tagged({"id": id, "version": fired.version, "state": fired.state})
-        return _tagged(wire(unit, unit.entity(entity), records.read(unit, entity, id)))
+            return tagged({"id": id, "version": fired.version, "state": fired.state})
+        return tagged(wire(unit, unit.entity(entity), records.read(unit, entity, id)))
 
 
 def wire(unit: Unit, entity: Entity, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,7 +205,8 @@ def _told(change: Any, value: Any) -> Any:
     return value if value is None or change.masked else bind(change.field).to_json(value)
 
 
-def _tagged(body: dict[str, Any]) -> Response:
+def tagged(body: dict[str, Any]) -> Response:
+    """A record with its version as the ETag."""
     response = answer(body)
     response.set_etag(str(body["version"]))
     return response

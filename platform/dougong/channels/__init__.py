@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from dougong.channels.accounts import CHANNEL, AccountMail
 from dougong.channels.email import Email, MailServer, is_sender
 from dougong.channels.net import Net, Private
 from dougong.channels.webhook import Webhook
@@ -59,7 +60,9 @@ def kinds(settings: Settings) -> Mapping[str, ChannelKind]:
 def senders(settings: Settings) -> Mapping[str, Sender]:
     """Who sends for which kind of channel: for the outbox. Raises: StorageError."""
     sender = ChannelSender.of(settings)
-    return dict.fromkeys(sender.kinds, sender)
+    found: dict[str, Sender] = dict.fromkeys(sender.kinds, sender)
+    mail = sender.kinds[Email.name]
+    return found | {CHANNEL: AccountMail(mail, sender.out, settings.base_url)}
 
 
 class ChannelSender:

@@ -138,17 +138,25 @@ def written(message: Message, sender: str, host: str) -> EmailMessage:
     mail = EmailMessage()
     name, address = parseaddr(sender)
     mail["From"] = Address(name, addr_spec=address)
-    mail["To"] = Address(message.name, addr_spec=message.to)
-    mail["Subject"] = " ".join(message.title.split())
+    mail["To"] = Address(_literal(message.name), addr_spec=message.to)
+    mail["Subject"] = _literal(" ".join(message.title.split()))
     mail["Date"] = format_datetime(utc_now())
     mail["Message-ID"] = f"<{_KEY.sub('-', message.key)}@{host}>"
     mail["Auto-Submitted"] = "auto-generated"
     why = WHY.get(message.language, WHY["en"])
     settings = message.settings_link
-    text = [message.title, "", message.text, "", message.link, "", "-- ", f"{why} {settings}"]
+    text = [message.title, "", message.text, "", message.link]
+    if settings:  # a mail about an account is not chosen
+        text += ["", "-- ", f"{why} {settings}"]
     mail.set_content("\n".join(text))
     mail.add_alternative(_html(message, why, settings), subtype="html")
     return mail
+
+
+def _literal(text: str) -> str:
+    """The text as it was written: "=?…?=" in it would be decoded, and line breaks that were
+    encoded so would become headers of their own."""
+    return text.replace("=?", "= ?")
 
 
 def _html(message: Message, why: str, settings: str) -> str:
@@ -156,12 +164,12 @@ def _html(message: Message, why: str, settings: str) -> str:
     link = escape(message.link, quote=True)
     opens = escape(OPEN.get(message.language, OPEN["en"]))
     small = "color:#5b6472;font-size:12px"
+    end = escape(settings, quote=True)
+    below = f'<p style="{small}">{escape(why)} <a href="{end}">{end}</a></p>' if settings else ""
     return (
         f'<!doctype html><html lang="{escape(message.language)}"><body>'
         f'<p style="font-size:16px"><strong>{escape(message.title)}</strong></p>'
-        f'<p>{body}</p><p><a href="{link}">{opens}</a></p>'
-        f'<p style="{small}">{escape(why)} <a href="{escape(settings, quote=True)}">'
-        f"{escape(settings)}</a></p></body></html>"
+        f'<p>{body}</p><p><a href="{link}">{opens}</a></p>{below}</body></html>'
     )
 
 

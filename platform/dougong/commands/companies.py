@@ -16,11 +16,13 @@ from engine.definitions import Sources
 from engine.definitions.model import text_of
 from engine.packs import load_company
 from engine.problems import Severity
+from engine.records.explaining.difference import Diff
 from engine.records.publish import plan_publish
 from engine.records.publish import publish as publish_sources
 from engine.records.unit import SYSTEM
 from engine.storage import StorageError
 
+_RIGHTS: Final = {"zh-CN": "权限变化：", "en": "Rights of people:"}
 _NOTHING: Final = {"zh-CN": "没有变化。", "en": "Nothing would change."}
 
 
@@ -90,6 +92,7 @@ def plan(installation: Installation, key: str, packs: tuple[Path, ...]) -> None:
     nothing = [] if found.problems else [text_of(_NOTHING, command_language())]
     for sentence in found.sentences(command_language()) or nothing:
         click.echo(sentence)
+    _tell_rights(found.rights)
     print_problems(found.problems)
     sys.exit(1 if any(p.severity is Severity.ERROR for p in found.problems) else 0)
 
@@ -98,8 +101,13 @@ def plan(installation: Installation, key: str, packs: tuple[Path, ...]) -> None:
 @with_installation
 @click.argument("key")
 @click.option("--note", default="", help="Why; kept with the version")
+@click.option(
+    "--accept-rights", is_flag=True, help="Publish although rights of people change as told"
+)
 @packs_option
-def publish(installation: Installation, key: str, note: str, packs: tuple[Path, ...]) -> None:
+def publish(
+    installation: Installation, key: str, note: str, accept_rights: bool, packs: tuple[Path, ...]
+) -> None:
     """Publish the pack's files to the company KEY while people work."""
     company = company_of(installation, key)
     pack = _pack_of(installation, key)
@@ -108,7 +116,9 @@ def publish(installation: Installation, key: str, note: str, packs: tuple[Path, 
     for sentence in plan_found.sentences(command_language()):
         click.echo(sentence)
     print_problems(plan_found.warnings)
-    publish_sources(company, sources, pack, SYSTEM, note)
+    _tell_rights(plan_found.rights)
+    seen = plan_found.rights.hash if accept_rights else ""
+    publish_sources(company, sources, pack, SYSTEM, note, acknowledged=seen)
     title = text_of(company.current.model.title, command_language())
     click.echo(f"{key}: {title} · {company.current.model.hash[:12]}")
 
@@ -121,6 +131,14 @@ def backup(installation: Installation, key: str, target: Path) -> None:
     """Copy the records of KEY to the file TARGET while people work (SQLite)."""
     company_of(installation, key).database.backup(target)
     click.echo(str(target))
+
+
+def _tell_rights(rights: Diff) -> None:
+    """Who gains or loses what, before it happens."""
+    if not rights.empty:
+        click.secho(text_of(_RIGHTS, command_language()), bold=True)
+    for sentence in rights.sentences(command_language()):
+        click.echo(f"  {sentence}")
 
 
 def _pack_of(installation: Installation, key: str) -> str:

@@ -14,6 +14,7 @@ from dougong.commands.options import with_installation
 from dougong.commands.report import command_language
 from dougong.commands.serve import run_server
 from dougong.installation import Installation, Listing, packs_roots
+from dougong.settings import keep_keys
 from dougong.setup import create_company, make_login_link
 from engine.definitions.model import text_of
 from engine.packs.loading import load_samples
@@ -30,6 +31,7 @@ from engine.records.people import list_users
 )
 def demo(installation: Installation, host: str, port: int, prepare_only: bool) -> None:
     """Load the demonstration companies (once), print their addresses and login links, serve."""
+    installation.settings = keep_keys(installation.settings)
     known = set(installation.companies())
     entries = _companies()
     for entry in entries:

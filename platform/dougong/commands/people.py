@@ -8,12 +8,14 @@ from dougong.commands.options import company_of, with_installation
 from dougong.commands.report import command_language, print_problems
 from dougong.installation import Installation
 from dougong.setup import make_login_link
-from engine.accounts.sessions import end_sessions_of
+from engine.accounts import identities
 from engine.definitions.model import text_of
 from engine.problems import text
 from engine.records import handover as handing
 from engine.records import leaving
-from engine.records.people import close_logins, create_user, find_user
+from engine.records.people import close_logins, find_user
+from engine.records.personnel import users
+from engine.records.personnel.entrance import reset_factor
 from engine.records.unit import SYSTEM, Unit
 from engine.storage import StorageError
 
@@ -36,8 +38,8 @@ def user(
     """Create the account LOGIN for NAME in the company KEY and print its first link."""
     company = company_of(installation, key)
     with company.unit(SYSTEM, write=True, source="command") as unit:
-        create_user(unit, login, name, roles=roles, is_operator=operator)
-    click.echo(make_login_link(installation, company, login, "password"))
+        users.invite(unit, login, {"name": name, "roles": roles, "is_operator": operator})
+    click.echo(make_login_link(installation, company, login, "invite"))
 
 
 @click.command("login-link")
@@ -66,7 +68,6 @@ def close(installation: Installation, key: str, login: str) -> None:
     with company.unit(SYSTEM, write=True, source="command") as unit:
         person = _person(unit, key, login)
         found = leaving.close_account(unit, person)
-        end_sessions_of(unit.connection, person)
     click.echo(f"{login}: {found.moved.tasks}")
     print_problems([problem for one in found.moved.stuck for problem in one.problems])
 
@@ -80,6 +81,30 @@ def reopen(installation: Installation, key: str, login: str) -> None:
     company = company_of(installation, key)
     with company.unit(SYSTEM, write=True, source="command") as unit:
         leaving.open_account(unit, _person(unit, key, login))
+
+
+@people.command("reset-factor")
+@with_installation
+@click.argument("key")
+@click.argument("login")
+def reset(installation: Installation, key: str, login: str) -> None:
+    """Take the second factor of LOGIN away, who lost it; logs LOGIN out everywhere."""
+    company = company_of(installation, key)
+    with company.unit(SYSTEM, write=True, source="command") as unit:
+        reset_factor(unit, _person(unit, key, login))
+    click.echo(login)
+
+
+@people.command("unlink")
+@with_installation
+@click.argument("key")
+@click.argument("login")
+def unlink(installation: Installation, key: str, login: str) -> None:
+    """Forget the identities of LOGIN at the identity provider: the next login links anew."""
+    company = company_of(installation, key)
+    with company.unit(SYSTEM, write=True, source="command") as unit:
+        count = identities.unlink(unit.connection, unit.now, _person(unit, key, login))
+    click.echo(f"{login}: {count}")
 
 
 @people.command("handover")

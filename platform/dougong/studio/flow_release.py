@@ -21,7 +21,9 @@ from engine.packs import check_sources
 from engine.problems import Severity, text
 from engine.records import flow_drafts as drafts
 from engine.records.administration.versions import running
+from engine.records.explaining.difference import NOTHING
 from engine.records.failures import Failure, Invalid, NotFound
+from engine.records.publish import WHATEVER
 from engine.records.unit import Unit
 
 blueprint = Blueprint("flow_release", __name__, url_prefix="/<company>/admin/workflows")
@@ -121,11 +123,13 @@ def _publish_page(unit: Unit, workflow: str, said: Sequence[str] = (), note: str
     world = World.of(unit, draft.data, language())
     flow = unit.app.model.workflows.get(workflow)
     sentences: list[str] = []
+    rights = NOTHING
     warnings: list[str] = []
     errors = list(said)
     try:
         plan = drafts.plan(unit, draft, check_sources)
         sentences = plan.sentences(language())
+        rights = plan.rights
         warnings = [text(one, language()) for one in plan.problems
                     if one.severity is Severity.WARNING]  # fmt: skip
         errors += [text(one, language()) for one in plan.problems
@@ -147,6 +151,8 @@ def _publish_page(unit: Unit, workflow: str, said: Sequence[str] = (), note: str
         options=[world.title(one) for one in drafts.new_options(unit, draft)],
         cases=next((one for one in running(unit) if one.workflow == workflow), None),
         note=note,
+        rights=rights.sentences(language()),
+        rights_hash=rights.hash,
         back=url_for("flows.edit", workflow=workflow),
         links=links(workflow),
     )
@@ -160,7 +166,8 @@ def published(workflow: str) -> Response | tuple[str, int]:
     said = request.form.get("version", "")
     version = int(said) if said.isdecimal() and len(said) < 10 else 0
     try:
-        drafts.publish(g.company, workflow, version, g.actor, note, check_sources)
+        seen = request.form.get("acknowledged", "").strip(WHATEVER)[:64]
+        drafts.publish(g.company, workflow, version, g.actor, note, check_sources, seen)
     except NotFound:
         abort(404)
     except Failure as failure:

@@ -11,10 +11,11 @@ from flask_babel import gettext, to_user_timezone
 
 from dougong.i18n import language
 from dougong.moments import exact
+from dougong.origin import origin
 from dougong.persons import people_lookup, people_options, posted_person
+from dougong.proving import proven
 from dougong.routing import administrators_only, go, patient, reading, writing
 from dougong.shell import shell
-from engine.accounts.sessions import end_sessions_of
 from engine.definitions.model import text_of
 from engine.problems import Problem, text
 from engine.records import handover, leaving
@@ -44,17 +45,20 @@ def index() -> str:
 
 @blueprint.get("/preview")
 @administrators_only
+@proven
 def preview() -> str | Response:
     """Everything of somebody, by parts, each with a successor to choose."""
     user = request.args.get("user", type=int)
     if not user:
         return go(url_for(".index"))
     with reading() as unit:
-        return _preview(unit, user, {"sections": None, "targets": {}})
+        close = bool(request.args.get("close"))
+        return _preview(unit, user, {"sections": None, "targets": {}, "close": close})
 
 
 @blueprint.post("/<int:user>")
 @administrators_only
+@proven
 @patient
 def execute(user: int) -> str | Response:
     """Hand the chosen parts over."""
@@ -114,8 +118,7 @@ def _execute(unit: Unit, user: int, given: Mapping[str, Any]) -> int:
         sa.select(system.USER.c.disabled_at).where(system.USER.c.id == user)
     ).one()
     if given["close"] and row.disabled_at is None:
-        leaving.close_account(unit, user)
-        end_sessions_of(unit.connection, user)
+        leaving.close_account(unit, user, origin())
     return done.id
 
 

@@ -211,7 +211,7 @@ def moves(entity: str, id: int) -> str:
     """Where the card may go: a page of its own, and the content of its menu."""
     with reading() as unit:
         definition, field = _board_of(unit, entity)
-        record = records.read(unit, entity, id)
+        record = records.read(unit, entity, id, told=False)
         own = _flow_moves if _by_flow(unit, definition, field) else _plain_moves
         return render_template(
             "moves.html",
@@ -256,7 +256,7 @@ def move(entity: str, id: int) -> Response:
 def _moved(unit: Unit, entity: Entity, field: Field, id: int) -> str:
     """What became of the card, in words."""
     try:
-        record = records.read(unit, entity.name, id)
+        record = records.read(unit, entity.name, id, told=False)
     except NotFound:  # it went where he may not follow
         return gettext("Done.")
     title, value = label_of(unit, entity.name, record), record.get(field.name)

@@ -24,6 +24,8 @@ from flask_babel import gettext
 
 from dougong.failures import status_of
 from dougong.i18n import language
+from dougong.pace import paced
+from dougong.pooled import opened
 from dougong.present import ago, plain
 from dougong.routing import go, login_required, reading, writing
 from dougong.sheets import (
@@ -66,13 +68,12 @@ NOT_FIELDS = frozenset({"csrf_token", "version", "token", "then"})
 @login_required
 def new(entity: str) -> str:
     """An empty form, or one that begins as a copy, a draft or what the address says."""
+    if source := request.args.get("copy", type=int):
+        opened(entity, source)
     with reading() as unit:
         if "draft" in request.args and (found := draft_of(unit, entity, None)):
             return _page(Sheet(unit, entity, posted=_posted_of(found)))
-        if source := request.args.get("copy", type=int):
-            given = copied(unit, entity, source)
-        else:
-            given = prefilled(unit, entity, request.args)
+        given = copied(unit, entity, source) if source else prefilled(unit, entity, request.args)
         return _page(Sheet(unit, entity, given=given), draft=draft_of(unit, entity, None))
 
 
@@ -137,6 +138,7 @@ def _create(unit: Unit, entity: str, posted: Posted) -> Record:
 @login_required
 def edit(entity: str, id: int) -> str:
     """The form of a stored record."""
+    opened(entity, id)
     with reading() as unit:
         draft = draft_of(unit, entity, id)
         if "draft" in request.args and draft:
@@ -332,6 +334,7 @@ def forget_draft(entity: str) -> Response:
 
 @blueprint.get("/<entity>/lookup/<field>")
 @login_required
+@paced("lookup")
 def lookup(entity: str, field: str) -> Response:
     """Records (people, departments, regions) that a field may point at."""
     if "parent" in request.args:

@@ -111,7 +111,7 @@ def _starred(unit: Unit, name: str, id: int) -> dict[str, str]:
     """A record the person keeps at hand."""
     entity = unit.app.model.entities[name]
     return {
-        "title": label_of(unit, name, read(unit, name, id)),
+        "title": label_of(unit, name, read(unit, name, id, told=False)),
         "entity": text_of(entity.title, language()),
         "icon": entity.icon,
         "href": f"{url_for('lists.index', entity=name)}/{id}",

@@ -18,7 +18,9 @@ from engine.definitions.model import Entity, Field, text_of
 from engine.fields import Cell, Names, bind
 from engine.lists import Condition, Query, to_args
 from engine.problems import Problem, text
+from engine.records import pool
 from engine.records.labels import names_of, worded
+from engine.records.quotas import Left
 from engine.records.saved_views import saved_views
 from engine.records.unit import Unit
 from engine.records.views import Masked
@@ -144,7 +146,7 @@ class Listing:
     def frame(self, problems: Sequence[str]) -> dict[str, Any]:
         """What list.html wants around the records, whatever they are displayed as."""
         entity, query = self.entity, self.query
-        filtered = bool(query.text or query.conditions or query.where)
+        filtered = bool(query.text or query.conditions or query.where or query.shared)
         start = self.link(self.display.args())
         return {
             "title": text_of(entity.plural, self.language),
@@ -183,12 +185,44 @@ class Listing:
             }
             for found in saved_views(self.unit, self.entity.name)
         ]
+        shared = self._shared_tab(lasting)
         everything = {
             "title": gettext("All"),
             "href": self.link(lasting),
-            "active": not any(view["active"] for view in own),
+            "active": not any(view["active"] for view in (*shared, *own)),
         }
-        return [{**everything, "own": False, "id": ""}, *own]
+        return [{**everything, "own": False, "id": ""}, *shared, *own]
+
+    def _shared_tab(self, lasting: Args) -> list[dict[str, Any]]:
+        """What others shared with the reader, where records can be shared at all."""
+        if "shared" not in self.entity.traits:
+            return []
+        href = self.link([("shared", "me"), *lasting])
+        tab = {"title": gettext("Shared with me"), "href": href, "active": self.query.shared}
+        return [{**tab, "own": False, "id": ""}]
+
+    # --- the pool ------------------------------------------------------------------------------
+    def pool(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Which rows the reader may take from the pool, and how many more."""
+        left = pool.left(self.unit, self.entity) if self.entity.pool else None
+        free: frozenset[int] = frozenset()
+        if left is not None and left.any:
+            free = pool.claimable(self.unit, self.entity, rows)
+        return {
+            "claim_href": url_for("pool.claim_many", entity=self.entity.name) if free else "",
+            "free": free,
+            "pool_left": self._left(left),
+        }
+
+    def _left(self, left: Left | None) -> str:
+        """What the pool still lets the reader take; "" where nothing limits him."""
+        if left is None:
+            return ""
+        held = str(left.held) if left.holds is None else f"{left.held}/{left.holds}"
+        if left.claims is None:
+            return gettext("You own %(held)s.", held=held) if left.holds is not None else ""
+        words = {"count": left.claims, "held": held}
+        return gettext("%(count)s more may be taken today; you own %(held)s.", **words)
 
     def modes(self) -> list[dict[str, Any]]:
         """The displays of this list, with the same filters; none where there is only the table."""
@@ -239,6 +273,8 @@ class Listing:
         title = worded(self.entity, row, self.language, self.names)
         return {
             "href": f"{self.href}/{row['id']}",
+            "id": row["id"],
+            "version": row.get("version", 0),
             "title": title,
             "first": (cells[0].text if cells else "") or title,
             "cells": list(zip(self.ends, cells[1:], strict=True)),
@@ -276,6 +312,7 @@ class Listing:
             inner = [leaf for leaf in self.query.filters() if leaf not in self.query.conditions]
             words = " · ".join(self.sentence(leaf) for leaf in inner[:3])
             found.append(("where", words + (" …" if len(inner) > 3 else "")))
+        found += [("shared", gettext("Shared with me"))] if self.query.shared else []
         return [
             {"text": words, "remove_href": self.link(self.without(name))} for name, words in found
         ]
@@ -362,6 +399,11 @@ def card(cells: Sequence[Cell], title: str) -> dict[str, Any]:
 def with_label(columns: tuple[str, ...], entity: Entity) -> tuple[str, ...]:
     """The columns and whatever the record's name is made of."""
     return tuple(dict.fromkeys((*columns, *(n for n in entity.label_fields if n in entity.fields))))
+
+
+def pool_columns(unit: Unit, entity: Entity) -> tuple[str, ...]:
+    """What has to be known of a row to offer it for taking."""
+    return ("owner",) if "pooled" in entity.traits and pool.may_claim(unit, entity) else ()
 
 
 def named(entity: Entity) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dougong.routing import go, login_required, reading, writing
 from dougong.shell import shell
 from dougong.views.boards import board_page
 from dougong.views.calendars import calendar_page
-from dougong.views.listing import Listing, asked, display_of, named, with_label
+from dougong.views.listing import Listing, asked, display_of, named, pool_columns, with_label
 from engine.definitions.model import Entity
 from engine.lists import SIZES, Query, parse_query, to_args
 from engine.problems import text
@@ -44,13 +44,15 @@ def index(entity: str) -> str:
 
 
 def _table(unit: Unit, entity: Entity, query: Query, problems: Sequence[str]) -> str:
-    page = records.find(unit, replace(query, columns=with_label(query.columns, entity)))
+    columns = with_label((*query.columns, *pool_columns(unit, entity)), entity)
+    page = records.find(unit, replace(query, columns=columns))
     count = records.count(unit, query)
     view = Listing(unit, entity, query, page.names)
     context = {
         **view.frame(problems),
         "columns": [view.column(name) for name in query.columns],
         "rows": [view.row(row) for row in page.rows],
+        **view.pool(page.rows),
         "all_columns": view.all_columns(),
         "total": count.number,
         "capped": count.more,

@@ -26,8 +26,10 @@ from dougong.cards import Typed, approval, payload, picked
 from dougong.deciding import details, refused
 from dougong.failures import status_of
 from dougong.i18n import language
+from dougong.pooled import opened
 from dougong.present import Happening, Reader
 from dougong.routing import go, login_required, patient, reading, writing
+from dougong.sharedwords import received_words
 from dougong.sheets import closed_parts
 from dougong.shell import shell
 from engine.access import Action, Level
@@ -37,7 +39,7 @@ from engine.fields import USER, Cell, bind
 from engine.forms import Tab, form_layout
 from engine.forms.build import may_fill
 from engine.problems import Severity, text
-from engine.records import flows, removing
+from engine.records import flows, pool, removing, sharing
 from engine.records import reading as records
 from engine.records import saved_views as stars
 from engine.records.comments import add_comment, comments
@@ -50,6 +52,7 @@ from engine.records.history import Entry, history, history_names
 from engine.records.intake import holds, kept_by_system
 from engine.records.labels import label_of, names_for, names_of
 from engine.records.related import Relation, relations_of
+from engine.records.reveal import revealable
 from engine.records.unit import Unit
 
 blueprint = Blueprint("records", __name__, url_prefix="/<company>/e/<entity>/<int:id>")
@@ -66,6 +69,7 @@ KINDS: Final = frozenset({"changes", "comments", "flow"})
 @login_required
 def show(entity: str, id: int) -> str:
     """One record, also one in the recycle bin for those who may restore it."""
+    opened(entity, id)
     with reading() as unit:
         try:
             page = _Page(unit, entity, id)
@@ -99,6 +103,7 @@ def fire(entity: str, id: int) -> Response:
         raise
     except Failure as failure:
         typed = refused(failure, event, form.get("task", 0, type=int))
+        opened(entity, id)
         with reading() as unit:
             return make_response(refused_page(unit, entity, id, typed), status_of(failure))
     flash(gettext("Done."), "success")
@@ -125,7 +130,7 @@ def delete(entity: str, id: int) -> Response:
     """Put the record into the recycle bin."""
     try:
         with writing() as unit:
-            title = label_of(unit, entity, records.read(unit, entity, id))
+            title = label_of(unit, entity, records.read(unit, entity, id, told=False))
             removing.remove(unit, entity, id, _version())
     except Failure as failure:
         return _refused(failure, entity, id)
@@ -238,12 +243,32 @@ class _Page:
             "may_delete": self._may_delete(),
             "may_restore": self.removed and self.access.may("delete"),
             "tabs": self.tabs(),
+            "revealable": frozenset()
+            if self.removed
+            else revealable(self.unit, self.entity.name, self.record),
             "related": [] if self.removed else self.related(),
             "warnings": [] if self.removed else self.warnings(),
             "may_comment": not self.removed,
+            **self.ownership(),
             "starred": bool(stars.starred(self.unit, self.entity.name, [self.id])),
             **self.flow(),
             **self.timeline(),
+        }
+
+    def ownership(self) -> dict[str, Any]:
+        """Whose it is: the pool, and sharing by hand."""
+        unit, entity, record = self.unit, self.entity, self.record
+        if self.removed:
+            return {}
+        given = sharing.received(unit, entity.name, self.id)
+        shareable = sharing.may_share(unit, entity.name, self.id)
+        return {
+            "share_href": url_for("sharing.index", entity=entity.name, id=self.id)
+            if shareable
+            else "",
+            "received": received_words(given) if given else "",
+            "may_claim": bool(pool.claimable(unit, entity, [record])),
+            "may_release": pool.may_release(unit, entity, record),
         }
 
     def _may(self, action: Action) -> bool:
@@ -448,13 +473,19 @@ class _Page:
         }
 
     def _administration(self, case: flows.Flow) -> dict[str, str]:
-        """Where an administrator helps the case on, and tries the workflow with this record."""
+        """Where an administrator helps the case on, tries the workflow with this record, and sees
+        who looked at what is sensitive in it."""
         flow = self.unit.app.workflow(self.entity.name)
-        if flow is None or not self.unit.administers:
+        if not self.unit.administers:
             return {}
+        looked = ""
+        if any("logged" in field.privacy for field in self.entity.fields.values()):
+            looked = url_for("logs.access", entity=self.entity.name, record=self.id)
+        if flow is None:
+            return {"looked_href": looked}
         walk = url_for("simulation.walk", workflow=flow.id, record=self.id)
         case_href = url_for("cases.show", id=case.instance) if case.instance else ""
-        return {"simulate_href": walk, "case_href": case_href}
+        return {"simulate_href": walk, "case_href": case_href, "looked_href": looked}
 
     # --- what happened -------------------------------------------------------------------------
     def timeline(self) -> dict[str, Any]:

@@ -13,15 +13,23 @@ from engine.access.compiled import (
     clocks_of,
 )
 from engine.access.compiler import compile_access, full_access, writable
+from engine.access.scopes import EVERY, RIGHTS, Scopes, granted, kept, narrowed, scopes_of
 
 __all__ = [
+    "EVERY",
+    "RIGHTS",
     "Action",
     "Allowed",
     "EntityAccess",
     "FieldAccess",
     "Level",
+    "Scopes",
     "clocks_of",
     "compile_access",
     "full_access",
+    "granted",
+    "kept",
+    "narrowed",
+    "scopes_of",
     "writable",
 ]

@@ -69,7 +69,7 @@ class FieldAccess:
     create: Allowed
     mask: str = ""  # the kind of mask, "" for the type's own
     reveal: Allowed = NO  # where a masked value may be uncovered, and that is written down
-    search: bool = False  # a masked value may be looked for by the whole value
+    search: Allowed = NO  # where a masked value may be looked for by the whole value
     sealed: bool = False  # encrypted: shown to those who may read it, never asked about
     columns: Mapping[str, FieldAccess] = field(default_factory=dict)  # of rows: the narrowed ones
 
@@ -117,7 +117,7 @@ class EntityAccess:
         """Whether what is seen depends on who looks, not on his roles alone."""
         seen = [self.actions["read"], self.actions["export"]]
         for cell in self.fields.values():
-            seen += [cell.read, cell.masked]
+            seen += [cell.read, cell.masked, cell.search]
         return any(not isinstance(allowed.node, bool) for allowed in seen)
 
     @property
@@ -125,7 +125,7 @@ class EntityAccess:
         """Which functions of time what is seen depends on: "today", "now", "age", "shared"."""
         seen = [self.actions["read"], self.actions["export"]]
         for cell in self.fields.values():
-            seen += [cell.read, cell.masked]
+            seen += [cell.read, cell.masked, cell.search]
         return frozenset().union(*(clocks_of(allowed) for allowed in seen))
 
     def level(self, name: str) -> Level:
@@ -141,7 +141,7 @@ class EntityAccess:
     def searchable(self, name: str) -> bool:
         """Whether records may be found by the whole value of a field that is shown masked."""
         found = self.fields.get(name)
-        return found is not None and found.search and found.masked.ever and not found.sealed
+        return found is not None and found.search.ever and found.masked.ever and not found.sealed
 
     def shown(self, name: str) -> bool:
         """Whether a field may be listed at all, be it masked."""

@@ -67,6 +67,7 @@ def full_access(
                 masked=YES if field.write_only else NO,
                 write=YES if writable(field) else NO,
                 create=YES if writable(field) else NO,
+                sealed="encrypted" in field.privacy,
             )
             for field in entity.fields.values()
         },
@@ -119,6 +120,7 @@ def _field(
     changeable = {role: _writable(own[role]) for role in grants}
     masks: dict[str, Term] = {role: bool(own[role].mask) for role in grants}
     reveals: dict[str, Term] = {role: term(own[role].reveal or False) for role in grants}
+    searches: dict[str, Term] = {role: own[role].search for role in grants}
     read, masked = cells("read", readable), cells("read", masks)
     open_ = writable(field)
     return FieldAccess(
@@ -129,7 +131,8 @@ def _field(
         create=_cell(_new(entity, grants, changeable)) if open_ else NO,
         mask=next((grant.mask for grant in own.values() if grant.mask), ""),
         reveal=NO if field.write_only else _cell(cells("read", reveals)),
-        search=any(grant.search for grant in own.values()),
+        search=NO if field.write_only else _cell(cells("read", searches)),
+        sealed="encrypted" in field.privacy,
         columns=_columns(field.rows, grants) if field.rows is not None else {},
     )
 

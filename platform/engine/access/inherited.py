@@ -77,7 +77,7 @@ def _target(model: Model | None, field: Field) -> Entity | None:
 
 def _open(field: Field, owner: Entity, role: str) -> bool:
     """Whether a role may read a field at all: of rows it is the record that is granted."""
-    foreign = not field.system and bool(owner.access) and role not in owner.access
+    foreign = not field.system and bool(owner.access) and not owner.access.get(role, _NOTHING).read
     return not foreign and _readable(field.access.get(role, _NOTHING)) is True
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from engine.tables.system import SECURITY
 
 _LOCK: Final = 0x646F7567  # one writer at a time on PostgreSQL; on SQLite there is only one
+_BEYOND: Final = 2**63  # a number in an address that no record can have
 _LONGEST: Final = 300  # characters of a text that came from outside
 _KEPT: Final = ("id", "kind", "user_id", "address", "agent", "entity", "record_id", "details")
 
@@ -38,31 +39,54 @@ def log_event(
     `kind` is "<area>.<what>", such as "login.failed"; `about` an entity and a record of it. Texts
     are cut to 300 characters and lose their control characters, so that nobody forges a line.
     """
+    told = [(about, details or {})]
+    log_events(connection, now, kind, told, user=user, address=address, agent=agent)
+
+
+def log_events(
+    connection: sa.Connection,
+    now: datetime,
+    kind: str,
+    told: Sequence[tuple[tuple[str, int | None], Mapping[str, Any]]],
+    *,
+    user: int | None = None,
+    address: str = "",
+    agent: str = "",
+) -> None:
+    """Append several events of one kind and origin, each with what it is about and its details."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     newest = sa.select(SECURITY.c.id, SECURITY.c.hash).order_by(SECURITY.c.id.desc()).limit(1)
     last, previous = next(iter(connection.execute(newest)), (0, ""))
-    entity, record = about
-    row: dict[str, Any] = {
-        "id": last + 1,
-        "at": now,
-        "kind": kind,
-        "user_id": user,
-        "address": plain(address),
-        "agent": plain(agent),
-        "entity": plain(entity),
-        "record_id": record,
-        "details": {key: _told(value) for key, value in (details or {}).items()},
-        "previous": previous,
-    }
-    connection.execute(SECURITY.insert().values(**row, hash=_hash(row)))
+    rows = []
+    for number, ((entity, record), details) in enumerate(told, last + 1):
+        row: dict[str, Any] = {
+            "id": number,
+            "at": now,
+            "kind": kind,
+            "user_id": user,
+            "address": plain(address),
+            "agent": plain(agent),
+            "entity": plain(entity),
+            "record_id": record if record is None or 0 <= record < _BEYOND else None,
+            "details": {key: _told(value) for key, value in details.items()},
+            "previous": previous,
+        }
+        previous = row["hash"] = _hash(row)
+        rows.append(row)
+    if rows:
+        connection.execute(SECURITY.insert(), rows)
 
 
-def broken_at(connection: sa.Connection) -> int | None:
+def broken_at(connection: sa.Connection, after: int | None = None) -> int | None:
     """The id of the first row that does not follow from the one before it; None for a sound chain.
-    Rows removed from the beginning (kept no longer) do not break it."""
+    Rows removed from the beginning (kept no longer) do not break it. `after`: only the rows that
+    follow this one are looked at."""
     previous: str | None = None
-    for row in connection.execute(sa.select(SECURITY).order_by(SECURITY.c.id)).mappings():
+    rows = sa.select(SECURITY).order_by(SECURITY.c.id)
+    if after is not None:
+        rows = rows.where(SECURITY.c.id > after)
+    for row in connection.execute(rows).mappings():
         if previous is not None and row["previous"] != previous:
             return int(row["id"])
         if row["hash"] != _hash(dict(row)):

@@ -16,9 +16,22 @@ from engine.definitions.fields import SCOPES
 from engine.definitions.limits import FIELDS
 from engine.definitions.lint_company import lint_pack, lint_workflow
 from engine.definitions.lint_fields import lint_field
+from engine.definitions.lint_privacy import (
+    lint_privacy,
+    lint_privacy_of_cards,
+    lint_privacy_of_flow,
+)
 from engine.definitions.lint_rights import lint_clearance, lint_rights
 from engine.definitions.model import MISSING, Entity, Field, Model, Rule
-from engine.definitions.names import ALWAYS_THERE, DATES, FILLED_BY_ITSELF, GROUPING, UNSORTABLE
+from engine.definitions.names import (
+    ALWAYS_THERE,
+    DATES,
+    FILLED_BY_ITSELF,
+    GROUPING,
+    OURS,
+    SYSTEM_FIELDS,
+    UNSORTABLE,
+)
 
 
 @dataclass(frozen=True)
@@ -48,10 +61,12 @@ def lint(name: tuple[str, str], findings: Findings, known: Known) -> None:
     if kind == "pack":
         lint_pack(known.model, findings, known.entities, known.field_names)
         lint_clearance(known.model, findings)
+        lint_privacy_of_cards(known.model, findings)
         return
     if kind == "workflow":
         if flow := known.model.workflows.get(key):
             lint_workflow(flow, known.model, findings, known.entities, known.fields)
+            lint_privacy_of_flow(flow, known.model, findings)
         return
     entity = known.model.entities.get(key)
     if entity is None:
@@ -59,6 +74,7 @@ def lint(name: tuple[str, str], findings: Findings, known: Known) -> None:
     about = _About(entity, findings, known)
     for check in _CHECKS:
         check(about)
+    lint_privacy(entity, known.model, findings)
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,11 @@ class _About:
 
 def _fields(about: _About) -> None:
     own = {name: one for name, one in about.entity.fields.items() if not one.system}
+    if about.entity.name.startswith(OURS):
+        about.findings.add("D124", "/x-entity/name", name=about.entity.name, start=OURS)
+    for name in SYSTEM_FIELDS:  # the platform's own stands in its place by now
+        if name in about.raw.get("properties", {}):
+            about.findings.add("D042", pointer("properties", name), field=name)
     if len(own) > FIELDS:
         about.findings.add("D044", "/properties", limit=FIELDS, count=len(own))
     for name, found in own.items():

@@ -35,9 +35,7 @@ def packs(manifests: Mapping[str, Document], title: Label, language: str) -> tup
 def roles(data: Mapping[str, Any], language: str) -> dict[str, Role]:
     """Roles by name."""
     return {
-        name: Role(
-            name, label(said, language), bool(said.get("admin")), said.get("clearance", "")
-        )
+        name: Role(name, label(said, language), bool(said.get("admin")), said.get("clearance", ""))
         for name, said in data.get("roles", {}).items()
     }
 

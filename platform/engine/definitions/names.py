@@ -31,6 +31,7 @@ RESERVED: Final = frozenset(
         *(word.lower() for word in keyword.kwlist),
     }
 )
+OURS: Final = "dg_"  # how the names of the platform's own tables begin
 ALWAYS_THERE: Final = frozenset({"id", *SYSTEM_FIELDS})
 
 REFERENCES: Final = frozenset({"ref", "refs"})

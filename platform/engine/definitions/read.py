@@ -99,4 +99,6 @@ def _text(root: Path, path: str, file: Path, problems: list[Problem]) -> str | N
     except OSError as error:
         reason = error.strerror or type(error).__name__
         problems.append(Problem("D091", {"path": shown(path), "reason": reason}, file=shown(path)))
+    except RuntimeError:  # a link that leads to itself
+        problems.append(Problem("D011", {"path": shown(path)}, file=shown(path)))
     return None

@@ -109,6 +109,8 @@ _ENGLISH: Final[Words] = {
     "startswith": "{a} begins with {b}",
     "has_role": "{a} has the role {b}",
     "In": "the workflow is in {a}",
+    "participant": "the user takes part in its workflow",
+    "shared": "it is shared with the user",
     "age": "the age since {a}",
     "date": "{a}",
     "brackets": "({a})",

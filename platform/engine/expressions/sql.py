@@ -111,6 +111,10 @@ class Resolver(Protocol):
     def rows(self, path: Path) -> Rows:
         """The rows of a relation or of a field with several records."""
 
+    def among(self, path: Path, test: Callable[[SqlValue], Truth]) -> Truth | None:
+        """`test` of what stands at the end of a path, asked once for all of the few rows that it
+        may lead to instead of once per row; None where there may be many. False for null."""
+
     def fact(self, what: str, argument: str) -> Truth:
         """What the platform knows of a record beside its fields, for the user of `env`."""
 
@@ -192,6 +196,8 @@ class _Translator:
             return self._in(node)
         if node.op == "within":
             return self._within(node)
+        if node.op == "==" and (found := self._same_for_few(node)) is not None:
+            return found
         left, right = self.value(node.left), self.value(node.right)
         if node.op in ("==", "!="):
             equal = self._equal(left, right, node)
@@ -203,6 +209,19 @@ class _Translator:
             a, b = (replace(side, element=self._dialect.collated(side.element)) for side in (a, b))
         compared: Truth = ORDER[node.op](a.element, b.element)
         return _two_valued(compared, a, b)
+
+    def _same_for_few(self, node: Compare) -> Truth | None:
+        """`owner.dept == my.dept`: the people of the department first, then the records."""
+        if not self._fixed(node.right) or (wanted := self._evaluated(node.right)) is None:
+            return None
+        constant = _Constant(wanted, self._found.type(node.right))
+        return self._among(node.left, lambda value: self._equal(value, constant, node))
+
+    def _among(self, node: Node, test: Callable[[SqlValue], Truth]) -> Truth | None:
+        path = path_of(node)
+        if path is None or len(path) < 2 or self._relation is not None or self._fixed(node):
+            return None
+        return self._resolver.among(path, test)
 
     def _equal(self, left: _Operand, right: _Operand, node: Node) -> Truth:
         """Two-valued, and for a column against a constant in the form that an index serves."""
@@ -271,10 +290,14 @@ class _Translator:
         tops = above if isinstance(above, list | tuple | set | frozenset) else (above,)
         below = self._resolver.env.below
         ids = {id for top in map(id_of, tops) if top is not None for id in below(top)}
-        place = self.lift(self.value(node.left), node)
         if not ids:
             return sa.false()
-        return sa.and_(place.element.is_not(None), place.element.in_(sorted(ids)))
+
+        def inside(place: SqlValue) -> Truth:
+            return sa.and_(place.element.is_not(None), place.element.in_(sorted(ids)))
+
+        found = self._among(node.left, inside)
+        return inside(self.lift(self.value(node.left), node)) if found is None else found
 
     # --- values --------------------------------------------------------------------------------
     def value(self, node: Node) -> _Operand:

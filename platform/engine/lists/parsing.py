@@ -78,6 +78,7 @@ class _Parser:
             where=self.where(single.get("where", "")),
             text=self.text(single.get("q", "")),
             size=self.size(single.get("size", "")),
+            shared=self.shared(single.get("shared", "")),
         )
         query = replace(query, after=self.cursor("after", single.get("after", ""), query))
         if query.after is None:
@@ -153,6 +154,13 @@ class _Parser:
             self.object_("R105", "size", sizes=[str(size) for size in SIZES])
             return default_query(self.entity).size
         return int(raw)
+
+    def shared(self, raw: str) -> bool:
+        """Whether only what was shared with the actor is asked for."""
+        if raw and (raw != "me" or "shared" not in self.entity.traits):
+            self.object_("J110", "shared", value=raw[:20])
+            return False
+        return raw == "me"
 
     def cursor(self, argument: str, raw: str, query: Query) -> Cursor | None:
         """The page's edge; it must fit the order of this very query."""

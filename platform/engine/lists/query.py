@@ -50,7 +50,8 @@ class Sort:
 @dataclass(frozen=True, slots=True)
 class Query:
     """One list of one entity. `conditions` are the plain filters (all of them hold), `where` is
-    the tree of the filter builder on top of them; `after`/`before` name the page."""
+    the tree of the filter builder on top of them, `shared` keeps what others shared with the actor;
+    `after`/`before` name the page."""
 
     entity: str
     columns: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Query:
     size: int = SIZE
     after: Cursor | None = None
     before: Cursor | None = None
+    shared: bool = False
 
     def filters(self) -> Iterator[Condition]:
         """Every condition, those inside the tree too."""
@@ -98,6 +100,8 @@ def to_args(query: Query, entity: Entity) -> list[tuple[str, str]]:
         args.append(("where", json.dumps(tree, ensure_ascii=False, separators=(",", ":"))))
     if query.text:
         args.append(("q", query.text))
+    if query.shared:
+        args.append(("shared", "me"))
     if query.sort != plain.sort:
         args.append(("sort", ",".join(map(str, query.sort))))
     if query.columns != plain.columns:

@@ -23,6 +23,7 @@ from engine.fields import bind
 from engine.lists import Condition, Filter, parse_query
 from engine.packs.notices import check_notices, check_uses
 from engine.problems import Problem, Severity
+from engine.records.acting import blind_roles
 from engine.records.worktime import known_country
 from engine.workflow import check_chart, compile_chart, expressions_of, types_at
 
@@ -48,6 +49,7 @@ def check_model(model: Model, layers: Layers, icons: Collection[str] = ()) -> li
     for flow in model.workflows.values():
         about = layers.workflows[flow.id]
         found += [_located(problem, about) for problem in _workflow(model, flow)]
+    found += [_located(problem, layers.entities[name]) for name, problem in blind_roles(model)]
     pack = layers.entities["pack"]
     found += [_located(problem, pack) for problem in _manifest(model, pack.data, icons)]
     once = {(one.code, one.file, one.pointer, repr(one.params)): one for one in found}
@@ -160,6 +162,15 @@ def _grant_places(
             if isinstance(said, str):
                 at = prefix + pointer("x-access", role, action)
                 yield _Place(said, at, scope, BOOL, in_database and action != "create")
+
+
+def check_predicate(
+    model: Model, entity: Entity, source: str, *, in_database: bool = True
+) -> list[Problem]:
+    """What is wrong with an expression that says which records a role may do something with;
+    `in_database`: it has to be asked of the database, as rows are."""
+    scope = scope_of(model, entity, type_of)
+    return list(_Place(source, "", scope, BOOL, in_database).problems())
 
 
 def _form_places(form: tuple[FormPart, ...], scope: Scope) -> Iterator[_Place]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.access import Scopes
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -21,6 +23,7 @@ class Actor:
     timezone: str = ""
     operator: bool = False
     system: bool = False  # the platform itself: timers, migrations, sample data
+    scopes: Scopes | None = None  # of the token that he acts by; None: all that he may
 
 
 def ids_of(path: str) -> tuple[int, ...]:

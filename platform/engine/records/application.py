@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from engine.access import EntityAccess, compile_access, full_access
+from engine.access import EntityAccess, compile_access, full_access, narrowed
 from engine.definitions.model import Entity, Field, Model, Workflow
 from engine.expressions import Env, Scope, parse, scope_of
 from engine.expressions import compile as compile_expression
@@ -16,6 +17,7 @@ from engine.fields import FieldType, bind
 from engine.records.actor import Actor
 from engine.records.graph import Graph, build_graph
 from engine.records.reader import Reader
+from engine.records.sealing import NOTHING, Sealer, sealer_of
 from engine.records.sqlnames import SqlNames
 from engine.storage import Database, Statement
 from engine.tables import EntityTable, Layout, Tables, build_tables
@@ -39,11 +41,14 @@ class Application:
         self.database, self.model, self.layout = database, model, layout
         self.version, self.sources = version, sources
         self._lock = threading.Lock()
-        self.tables: Tables = build_tables(model, layout, bind)
+        self.tables: Tables = build_tables(model, layout, bind, database.keys)
+        self.note_key = False  # whether the active key is still to be noted in the database
+        self.encrypted = any(_seals(part) for part in model.entities.values())
         self.graph: Graph = build_graph(model)
         self.reader = Reader(self.tables, self.statement)
         self._inverses: dict[str, Mapping[str, tuple[Entity, Field]]] = {}
         self._scopes: dict[str, Scope] = {}
+        self._sealers: dict[str, Sealer] = {}
         self._validators: dict[str, Validator] = {}
         self._access: dict[tuple[str, frozenset[str] | None], EntityAccess] = {}
         self._formulas: dict[tuple[str, str], Callable[[Env], Any]] = {}
@@ -66,9 +71,14 @@ class Application:
         return found
 
     def access(self, entity: str, actor: Actor) -> EntityAccess:
-        """What the actor's roles may do with an entity."""
-        key = (entity, None if actor.system else actor.roles)
-        found = self._access.get(key)
+        """What the actor's roles may do with an entity, as far as his token goes."""
+        if actor.scopes is not None and not actor.system:
+            whole, scopes = self.access(entity, replace(actor, scopes=None)), actor.scopes
+            key = ("narrowed", entity, whole.roles, scopes)
+            less: EntityAccess = self.kept(key, lambda: narrowed(whole, scopes))
+            return less
+        held = (entity, None if actor.system else actor.roles)
+        found = self._access.get(held)
         if found is None:
             definition = self.model.entities[entity]
             found = (
@@ -76,7 +86,16 @@ class Application:
                 if actor.system
                 else compile_access(self.model, definition, actor.roles)
             )
-            self._access[key] = found
+            self._access[held] = found
+        return found
+
+    def sealer(self, entity: str) -> Sealer:
+        """What of an entity's changes is kept sealed."""
+        found = self._sealers.get(entity)
+        if found is None:
+            definition = self.model.entities.get(entity)  # None: retired since
+            found = sealer_of(definition, self.tables.of(entity)) if definition else NOTHING
+            self._sealers[entity] = found
         return found
 
     def scope(self, entity: Entity) -> Scope:
@@ -138,3 +157,10 @@ class Application:
         """The compiled statement of a key."""
         found: Statement = self.kept(key, lambda: self.database.prepare(build()))
         return found
+
+
+def _seals(entity: Entity) -> bool:
+    return any(
+        "encrypted" in field.privacy or (field.rows is not None and _seals(field.rows))
+        for field in entity.fields.values()
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from engine.definitions import build_model
 from engine.definitions.model import Model, text_of
 from engine.fields import TYPES
 from engine.problems import Problem
+from engine.records.accesses import Recent, write_accesses
 from engine.records.application import Application
 from engine.records.failures import Busy, Conflict
+from engine.records.keeping import check_keys, note_key
 from engine.records.unit import Actor, Unit
 from engine.records.visits import Visit
 from engine.storage import Database, StorageBusy, raw
+from engine.storage.errors import translated
 from engine.tables import Layout, system
 
 _GONE = {"42703", "42P01", "0A000", "23502"}  # what a stale worker meets (storage.md, chapter D)
@@ -47,6 +50,7 @@ class Company:
         self.waker: Callable[[], None] | None = None  # of the runner in this process
         self._app: Application | None = None
         self._lock = threading.Lock()
+        self._recent = Recent()
 
     @property
     def current(self) -> Application:
@@ -85,26 +89,47 @@ class Company:
         Raises: Busy when the database could not be written in time, NotPublished.
         """
         if within is not None:
-            begin: AbstractContextManager[sa.Connection] = nullcontext(within.connection)
+            begin: AbstractContextManager[sa.Connection] = _going_on(within.connection)
         else:
             begin = self.database.write() if write else self.database.read()
         try:
             with begin as connection:
                 app = self.application(connection, within.version if within else None)
+                if write and app.note_key:  # the first values that a new key will seal
+                    note_key(connection, app.tables.keys)
                 moment = now or datetime.now(UTC)
                 unit = Unit(app, connection, actor, moment, source, self.files, write)
                 yield unit
+                if write:
+                    self._note_accesses(unit, connection)
                 # who had to wait for a publish wrote with formulas that hold no longer
                 if write and self.database.kind != "sqlite":
                     self._still(connection, app)
+            if not write:
+                self._note_accesses(unit)
         except StorageBusy as busy:
             raise Busy from busy
         except Exception as error:
             if _stale(error):
                 self.forget()  # the next unit reads the version again
             raise
+        if write:
+            app.note_key = False
         if unit.posted:
             self.wake()
+
+    def _note_accesses(self, unit: Unit, connection: sa.Connection | None = None) -> None:
+        """Write down who saw what, in the transaction of what he did or in one of its own."""
+        user = unit.actor.id
+        wanted = self._recent.fresh(user, unit.seen, unit.now) if unit.seen else []
+        if not wanted or not user or unit.actor.system:
+            return
+        if connection is not None:
+            write_accesses(unit, connection, wanted)
+            return  # not remembered: the transaction may come to nothing yet
+        with self.database.write() as writer:
+            write_accesses(unit, writer, wanted)
+        self._recent.keep(user, wanted, unit.now)
 
     def wake(self) -> None:
         """Tell the runner of this process, if there is one, that something is to be done."""
@@ -147,7 +172,16 @@ class Company:
         row = connection.execute(sa.select(table).where(table.c.id == version)).one()
         model = build(row.sources, row.pack)
         layout = Layout.from_json(row.layout)
-        return Application(self.database, model, layout, version, row.sources)
+        app = Application(self.database, model, layout, version, row.sources)
+        app.note_key = check_keys(connection, app)
+        return app
+
+
+@contextmanager
+def _going_on(connection: sa.Connection) -> Iterator[sa.Connection]:
+    """Reading on in a transaction that somebody else ends; errors are told in our words here."""
+    with translated():
+        yield connection
 
 
 def build(sources: Any, pack: str) -> Model:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from engine.problems import Problem
 from engine.records.failures import Invalid, NotFound
 from engine.records.reading import visible
+from engine.records.sealing import DRAFT, open_whole, seal_whole
 from engine.records.unit import Unit
 from engine.storage.types import dumps
 from engine.tables import system
@@ -33,7 +34,10 @@ def draft_of(unit: Unit, entity: str, id: int | None) -> Draft | None:
     """The actor's draft of a record, or of a new one with `id` None."""
     latest = sa.select(_TABLE).where(*_mine(unit, entity, id)).order_by(_TABLE.c.id.desc())
     row = unit.connection.execute(latest.limit(1)).first()
-    return None if row is None else Draft(row.body, row.record_version, row.at)
+    if row is None:
+        return None
+    body = open_whole(unit.app.tables.keys, row.body, DRAFT)
+    return Draft(body, row.record_version, row.at)
 
 
 def keep_draft(
@@ -50,6 +54,8 @@ def keep_draft(
     kept = _plain(body)
     if len(dumps(kept).encode()) > LARGEST:
         raise Invalid([Problem("R812", {"most": LARGEST // 1000})])
+    if unit.app.sealer(entity):
+        kept = seal_whole(unit.app.tables.keys, kept, DRAFT)
     drop_draft(unit, entity, id)
     unit.connection.execute(
         sa.insert(_TABLE).values(

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.definitions.model import Entity
+from engine.expressions import Env
 from engine.records import flows
 from engine.records.computing import compute, live_values
 from engine.records.evaluation import Relations
+from engine.records.intake import holds
 from engine.records.unit import Unit
 from engine.records.views import shown_rows
 from engine.validation import Effect
@@ -43,7 +45,8 @@ def outlook(unit: Unit, entity: str, id: int | None, current: Mapping[str, Any])
     effects = dict(validator.effects(values, env))
     if old is not None:
         _narrow(effects, flows.rights(unit, definition, old))
-    return Outlook(values, _shown(unit, definition, values), effects)
+    shown = _shown(unit, definition, values, relations.env(old or values), new=old is None)
+    return Outlook(values, shown, effects)
 
 
 def _narrow(effects: dict[str, Effect], rights: Mapping[str, str]) -> None:
@@ -59,15 +62,16 @@ def _narrow(effects: dict[str, Effect], rights: Mapping[str, str]) -> None:
         effects[name] = effect
 
 
-def _shown(unit: Unit, entity: Entity, values: Mapping[str, Any]) -> Record:
-    """Values of fields that the actor may read whatever the record; or write, being his own."""
+def _shown(unit: Unit, entity: Entity, values: Mapping[str, Any], env: Env, *, new: bool) -> Record:
+    """Values of fields that the actor may read, or types himself into a new record. `env` is of the
+    record as it is kept (of what he types for a new one): else he could type what opens it."""
     access = unit.access(entity.name)
     found: Record = {}
     for name, value in values.items():
         cell = access.fields.get(name)
         if cell is None or entity.fields[name].write_only:
             continue
-        if cell.read.always or cell.create.always:
+        if (new and cell.create.always) or holds(unit, entity, cell.read, env):
             rows = entity.fields[name].rows is not None and cell.columns
             found[name] = shown_rows(entity.fields[name], value or (), cell) if rows else value
     return found

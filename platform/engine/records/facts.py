@@ -33,6 +33,18 @@ def condition(
     return id.in_(_shares(entity, argument, me, above, env.now.date().isoformat()))
 
 
+def received(entity: str, id: sa.ColumnElement[int], env: Env) -> sa.ColumnElement[bool]:
+    """Whether somebody else shares the record `id` with the user of `env`, or with a department
+    that he is in or below."""
+    me = id_of(env.names.get("me"))
+    if not me:
+        return sa.false()
+    above = env.names.get("my", {}).get("above") or ()
+    found = _shares(entity, "read", me, above, env.now.date().isoformat())
+    by = SHARE.c.by_id
+    return id.in_(found.where(sa.or_(by.is_(None), by != me)))
+
+
 def _cases(entity: str, me: int, roles: Collection[str]) -> list[sa.Select[Any]]:
     """The records in whose cases a person has a part: he began one, was asked, decided, was one of
     those who could take a task, or got a copy."""

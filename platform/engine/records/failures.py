@@ -19,6 +19,9 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "delete": {"zh-CN": "删除", "en": "remove it"},
     "restore": {"zh-CN": "恢复", "en": "restore it"},
     "export": {"zh-CN": "导出", "en": "export"},
+    "share": {"zh-CN": "共享", "en": "share it"},
+    "claim": {"zh-CN": "领取", "en": "take it"},
+    "reveal": {"zh-CN": "显示被遮盖的值", "en": "uncover this value"},
 }
 
 
@@ -46,6 +49,14 @@ class Forbidden(Failure):
         super().__init__([Problem("A001", {"action": ACTIONS.get(action, action), **params})])
 
 
+class BeyondToken(Forbidden):
+    """The actor may, but not by this token."""
+
+    def __init__(self, right: str) -> None:
+        self.action = right
+        Failure.__init__(self, [Problem("T016", {"right": right})])
+
+
 class Invalid(Failure):
     """The input, or the record it would make, breaks its definition."""
 
@@ -58,10 +69,13 @@ class MissingVersion(Failure):
 
 
 class Stale(Failure):
-    """Somebody was faster: `current` is the record as it is now, as the actor may see it."""
+    """Somebody was faster: `current` is the record of `entity` as it is now, as the actor may see
+    it."""
 
-    def __init__(self, current: Mapping[str, Any], by: str, at: datetime | None) -> None:
-        self.current, self.by, self.at = current, by, at
+    def __init__(
+        self, current: Mapping[str, Any], by: str, at: datetime | None, entity: str = ""
+    ) -> None:
+        self.current, self.by, self.at, self.entity = current, by, at, entity
         super().__init__([Problem("R003", {"by": by, "at": at.isoformat() if at else ""})])
 
 

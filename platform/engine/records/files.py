@@ -135,7 +135,7 @@ def _may_read(unit: Unit, row: Any) -> bool:
     if may_see_signature(unit, row.id):
         return True
     try:
-        record = read(unit, row.entity, row.record_id)
+        record = read(unit, row.entity, row.record_id, told=False)
     except NotFound:
         return False
     clear = {name: value for name, value in record.items() if not isinstance(value, Masked)}

@@ -110,8 +110,11 @@ def condition_of(view: View, tree: tuple[Any, ...]) -> sa.ColumnElement[bool]:
     definition = view.names.entity.fields[name]
     if op == "eq" and view.access.searchable(name):
         access = view.access.fields[name]
-        seen = [row_filter(view.names, one) for one in (access.read, access.masked)]
-        return sa.and_(sa.or_(*seen), _scalar(view.names.column(name), op, binds))
+        read, masked, search = (
+            row_filter(view.names, one) for one in (access.read, access.masked, access.search)
+        )
+        asked = sa.or_(read, sa.and_(masked, search))
+        return sa.and_(asked, _scalar(view.names.column(name), op, binds))
     if definition.rows is not None or name in view.names.place.links:
         found = _rows(view, definition, op, binds)
     else:

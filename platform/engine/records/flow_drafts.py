@@ -391,9 +391,15 @@ def plan(unit: Unit, draft: Draft, check: Check) -> Outlook:
 
 
 def publish(
-    company: Company, workflow: str, version: int, actor: Actor, note: str, check: Check
+    company: Company,
+    workflow: str,
+    version: int,
+    actor: Actor,
+    note: str,
+    check: Check,
+    acknowledged: str = "",
 ) -> Application:
-    """Put the draft into force and forget it.
+    """Put the draft into force and forget it. `acknowledged`: see `engine.records.publish`.
 
     Raises: NotFound, Invalid, Conflict, Busy.
     """
@@ -405,7 +411,9 @@ def publish(
         if draft.version != version:
             raise Conflict([Problem("E122", {})])
         sources, pack, seen = sources_after(unit, draft), _pack(unit), unit.app.version
-    app = put_in_force(company, sources, pack, actor, note, check=check, after=seen)
+    app = put_in_force(
+        company, sources, pack, actor, note, check=check, after=seen, acknowledged=acknowledged
+    )
     with company.unit(actor, write=True, source="command") as unit:
         left = draft_of(unit, workflow)
         if left is not None and left.version == version:

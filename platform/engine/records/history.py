@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from engine.access import EntityAccess, compile_access, narrowed
 from engine.definitions.model import Entity, Field
 from engine.fields import USER, FieldType, Names, bind
+from engine.records.accesses import note_access
+from engine.records.erased import is_erased, words
 from engine.records.labels import label_of, names_of
 from engine.records.reading import read, visible
 from engine.records.unit import Unit
-from engine.records.views import shown_rows
+from engine.records.views import logged_in, shown_rows
 from engine.tables import system
 
 _TABLE = system.HISTORY
@@ -107,6 +110,7 @@ def row_of(
     on_behalf: int | None = None,
 ) -> dict[str, Any]:
     """One row, not yet written."""
+    sealer = unit.app.sealer(entity)
     return {
         "id": 0,
         "entity": entity,
@@ -117,7 +121,7 @@ def row_of(
         "by_id": unit.actor.id or None,
         "on_behalf_id": on_behalf,
         "source": unit.source,
-        "changes": dict(changes),
+        "changes": sealer.sealed(changes) if sealer else dict(changes),
         "comment": comment,
         "version_id": unit.app.version,
     }
@@ -142,8 +146,9 @@ def history(unit: Unit, entity: str, id: int, *, size: int = 50, before: int = 0
 
     Raises: NotFound for a record he may not see.
     """
-    read(unit, entity, id)
-    definition = unit.app.model.entities[entity]
+    record = read(unit, entity, id)
+    definition, sealer = unit.app.model.entities[entity], unit.app.sealer(entity)
+    access = _access(unit, definition, record)
     statement = (
         sa.select(_TABLE)
         .where(_TABLE.c.entity == entity, _TABLE.c.record_id == id)
@@ -154,7 +159,7 @@ def history(unit: Unit, entity: str, id: int, *, size: int = 50, before: int = 0
         statement = statement.where(_TABLE.c.id < before)
     found = []
     for row in unit.connection.execute(statement).mappings():
-        changes = _shown(unit, definition, row["changes"] or {})
+        changes = _shown(unit, definition, access, sealer.opened(row["changes"] or {}))
         if row["changes"] and not changes:
             continue  # nothing in it is for his eyes, not even that it happened
         found.append(
@@ -170,7 +175,16 @@ def history(unit: Unit, entity: str, id: int, *, size: int = 50, before: int = 0
                 changes,
             )
         )
+    _note_seen(unit, entity, id, found)
     return found
+
+
+def _note_seen(unit: Unit, entity: str, id: int, entries: Sequence[Entry]) -> None:
+    """Sensitive values of the past are seen too, be they gone from the record since."""
+    shown = [one for entry in entries for one in entry.changes if not one.masked]
+    access = unit.access(entity)
+    names = [path for one in shown for path in logged_in(one.field, access.fields[one.field.name])]
+    note_access(unit, "open", entity, id, names)
 
 
 def values_at(unit: Unit, entity: str, id: int, version: int) -> dict[str, Any]:
@@ -179,7 +193,7 @@ def values_at(unit: Unit, entity: str, id: int, version: int) -> dict[str, Any]:
     Not cut to what the actor may read everywhere, as `history` is: it is for a form that has shown
     him these very values on this very record.
     """
-    definition = unit.app.model.entities[entity]
+    definition, sealer = unit.app.model.entities[entity], unit.app.sealer(entity)
     statement = (
         sa.select(_TABLE.c.changes)
         .where(_TABLE.c.entity == entity, _TABLE.c.record_id == id, _TABLE.c.version > version)
@@ -187,22 +201,42 @@ def values_at(unit: Unit, entity: str, id: int, version: int) -> dict[str, Any]:
     )
     found: dict[str, Any] = {}
     for changes in unit.connection.scalars(statement):
-        for name, (old, _) in (changes or {}).items():
-            if field := definition.fields.get(name):
+        for name, (old, _) in sealer.opened(changes or {}).items():
+            if (field := definition.fields.get(name)) and not is_erased(old):
                 found[name] = _value(bind(field), old)
     return found
 
 
-def _shown(unit: Unit, entity: Entity, changes: Mapping[str, Any]) -> list[Change]:
-    """The changes of fields the actor may read on every record; others would tell too much."""
+def _access(unit: Unit, entity: Entity, record: Mapping[str, Any]) -> EntityAccess:
+    """What counts for the past of a record: what the actor may read on every one, less the pool's
+    curtain once the record has an owner."""
     access = unit.access(entity.name)
+    if access.admin or not entity.pool or record.get("owner") is None:
+        return access
+
+    def open_() -> EntityAccess:
+        taken = compile_access(unit.app.model, replace(entity, pool={}), unit.actor.roles)
+        return narrowed(taken, unit.actor.scopes)
+
+    found: EntityAccess = unit.app.kept(("past", entity.name, access.holder), open_)
+    return found
+
+
+def _shown(
+    unit: Unit, entity: Entity, access: EntityAccess, changes: Mapping[str, Any]
+) -> list[Change]:
+    """The changes of fields the actor may read on every record; others would tell too much."""
     found = []
     for name, (old, new) in changes.items():
         field = entity.fields.get(name)
         if field is None:
             continue  # retired since
         cell = access.fields[name]
-        if field.write_only:
+        if is_erased(old) or is_erased(new):
+            if cell.read.ever or cell.masked.ever:
+                before, after = (words(unit) if one is not None else None for one in (old, new))
+                found.append(Change(field, before, after, masked=True))
+        elif field.write_only:
             found.append(Change(field, None, MASKED, masked=True))
         elif cell.read.always:
             kind = bind(field)
@@ -257,7 +291,7 @@ def recent(unit: Unit, size: int = 8) -> list[Recent]:
         if len(found) == size:
             break
         if row.entity in unit.app.model.entities and visible(unit, row.entity, [row.record_id]):
-            record = read(unit, row.entity, row.record_id)
+            record = read(unit, row.entity, row.record_id, told=False)
             label = label_of(unit, row.entity, record)
             found.append(Recent(row.entity, row.record_id, label, row.at))
     return found

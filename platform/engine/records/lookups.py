@@ -303,7 +303,7 @@ def _same(unit: Unit, entity: Entity, key: Sequence[str], given: Sequence[Any]) 
 
 def _duplicate(unit: Unit, entity: Entity, key: tuple[str, ...], id: int) -> Duplicate:
     if visible(unit, entity.name, [id]):
-        record = read(unit, entity.name, id)
+        record = read(unit, entity.name, id, told=False)
         label = label_of(unit, entity.name, record)
         return Duplicate(key, id, label, _owner(unit, entity, record))
     whole = unit.app.reader.load(unit.connection, entity.name, id) or {}

@@ -20,10 +20,12 @@ from engine.problems import Problem, Severity
 from engine.records.administration import versions
 from engine.records.administration.versions import FlowCases
 from engine.records.application import Application
+from engine.records.explaining.difference import NOTHING, Diff, rights_outlook
 from engine.records.flows.env import known
 from engine.records.meaning import refills
 from engine.records.unit import SYSTEM, Unit
 from engine.tables import EntityTable, Layout, Operation, Plan, plan
+from engine.tables.turning import shadow_of
 from engine.workflow import check_chart
 
 
@@ -36,6 +38,7 @@ class Outlook:
     warnings: tuple[Problem, ...] = ()
     refusals: tuple[Problem, ...] = ()  # running cases that do not allow it
     flows: tuple[FlowCases, ...] = ()  # of the workflows that change: their running cases
+    rights: Diff = NOTHING  # who gains or loses which rows and fields
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -66,13 +69,15 @@ def look_ahead(app: Application | None, connection: sa.Connection | None, new: M
     flows = versions.affected(connection, app.model, new)
     found = [*changes(app.model, new), *versions.told(flows, new)]
     found += _recomputed(app, connection, new)
+    found += _turned(connection, steps)
     if not found and not steps.operations and app.model.hash != new.hash:
         found.append(REWORDED)
     warned = [*_warnings(app, connection, new)]
     warned += versions.warnings(connection, app.model, new)
     warned += _nobody(app, connection, new)
     refused = versions.refusals(connection, new)
-    return Outlook(steps, tuple(found), tuple(warned), tuple(refused), tuple(flows))
+    rights = rights_outlook(app, connection, new)
+    return Outlook(steps, tuple(found), tuple(warned), tuple(refused), tuple(flows), rights)
 
 
 def _nobody(app: Application, connection: sa.Connection, new: Model) -> Iterator[Problem]:
@@ -91,6 +96,15 @@ def _recomputed(app: Application, connection: sa.Connection, new: Model) -> Iter
         for field in one.fields:
             about = {"entity": one.entity.title, "field": field.title, "count": count}
             yield Change("~", "P270", about)
+
+
+def _turned(connection: sa.Connection, steps: Plan) -> Iterator[Change]:
+    """How many values will be encrypted, or no longer are."""
+    for one in steps.operations:
+        if one.source:
+            place = shadow_of(one.table, one.source, sa.Text())
+            held = sa.select(sa.func.count(place.c.id)).where(place.c[one.source].is_not(None))
+            yield Change("~", "Y110", {**one.titles, "count": connection.scalar(held) or 0})
 
 
 def _old_place(app: Application, name: str, was: Iterable[str]) -> EntityTable | None:

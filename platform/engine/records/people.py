@@ -23,7 +23,7 @@ from engine.records.unit import Actor, Unit
 from engine.storage import Ids
 from engine.tables import system
 
-_LOGIN: Final = re.compile(r"[A-Za-z0-9._@-]{2,64}\Z")
+LOGIN: Final = re.compile(r"[A-Za-z0-9._@-]{2,64}\Z")
 _USER, _ROLE, _DEPT = system.USER, system.USER_ROLE, system.DEPARTMENT
 
 
@@ -125,7 +125,7 @@ def create_user(
 
     Raises: Invalid for a bad login, name or role; Conflict when the login is taken.
     """
-    if not _LOGIN.match(login):
+    if not LOGIN.match(login):
         raise Invalid([Problem("R502", pointer="/login")])
     _check_name(name)
     # one person, one account: "Lin" and "lin" look the same on a badge

@@ -6,20 +6,20 @@ per shape. What the actor may not read is not fetched, filtered, sorted, searche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from engine.access import Action
+from engine.access import Action, Allowed
 from engine.definitions.model import Entity
 from engine.expressions.types import NUMBER
 from engine.fields import Names, bind
 from engine.lists import Cursor, Query
 from engine.problems import Problem
-from engine.records import filters
+from engine.records import facts, filters
 from engine.records.failures import Forbidden, Invalid, NotFound
 from engine.records.labels import names_for
 from engine.records.sqlnames import SqlNames
@@ -59,9 +59,10 @@ class _Listing:
     view: View
 
 
-def read(unit: Unit, entity: str, id: int, *, removed: bool = False) -> Record:
+def read(unit: Unit, entity: str, id: int, *, removed: bool = False, told: bool = True) -> Record:
     """One record as the actor may see it: fields he may not see are missing, masked ones are
-    `Masked`. `removed`: the one in the recycle bin instead.
+    `Masked`. `removed`: the one in the recycle bin instead; `told`: what he gets to see of it,
+    else nobody has seen what is sensitive.
 
     Raises: NotFound, for a record that is not there and for one he may not see alike.
     """
@@ -70,7 +71,7 @@ def read(unit: Unit, entity: str, id: int, *, removed: bool = False) -> Record:
     rows = listing.statement.rows(unit.connection, {"id": id})
     if not rows:
         raise NotFound
-    listing.view.finish(unit, rows)
+    listing.view.finish(unit, rows, told="open" if told else "")
     return rows[0]
 
 
@@ -91,7 +92,8 @@ def find(
     if not unit.access(query.entity).may(action):
         raise Forbidden(action, entity=definition.title)
     flat = filters.flatten(query, definition, unit.moment)
-    key = ("list", definition.name, query.columns, viewer_key(unit, definition.name), flat.shape)
+    seen = (viewer_key(unit, definition.name), _receiver(unit, query))
+    key = ("list", definition.name, query.columns, seen, flat.shape)
     if also is None:
         listing: _Listing = unit.app.kept(
             (*key, removed, action), lambda: _list(unit, definition, query, flat, removed, action)
@@ -122,13 +124,14 @@ def count(unit: Unit, query: Query, *, most: int = COUNTED, removed: bool = Fals
     definition = unit.entity(query.entity)
     if not unit.access(query.entity).may("read"):
         return Count(0)
-    plain = Query(query.entity, conditions=query.conditions, where=query.where, text=query.text)
+    plain = _narrowing(query)
     flat = filters.flatten(plain, definition, unit.moment)
-    key = ("count", definition.name, viewer_key(unit, definition.name), flat.shape, most, removed)
+    seen = (viewer_key(unit, definition.name), _receiver(unit, plain))
+    key = ("count", definition.name, seen, flat.shape, most, removed)
 
     def build() -> sa.Select[Any]:
         view = _view(unit, definition)
-        inner = sa.select(view.names.table.c.id).where(*_where(view, flat, query, removed, "read"))
+        inner = sa.select(view.names.table.c.id).where(*_where(view, flat, plain, removed, "read"))
         return sa.select(sa.func.count().label("n")).select_from(inner.limit(most + 1).subquery())
 
     number = int(unit.app.statement(key, build).scalar(unit.connection, flat.values))
@@ -151,15 +154,16 @@ def total(unit: Unit, query: Query, name: str) -> Decimal | int | None:
     kind = bind(definition.fields[name])
     if kind.many or kind.expression_type != NUMBER:
         raise Invalid([Problem("R813", {"field": definition.fields[name].title})])
-    plain = Query(query.entity, conditions=query.conditions, where=query.where, text=query.text)
+    plain = _narrowing(query)
     flat = filters.flatten(plain, definition, unit.moment)
 
     def build() -> sa.Select[Any]:
         view = _view(unit, definition)
-        where = _where(view, flat, query, False, "read")
+        where = _where(view, flat, plain, False, "read")
         return added(view, name).select_from(view.names.table).where(*where)
 
-    key = ("total", definition.name, name, viewer_key(unit, definition.name), flat.shape)
+    seen = (viewer_key(unit, definition.name), _receiver(unit, plain))
+    key = ("total", definition.name, name, seen, flat.shape)
     return summed(kind, unit.app.statement(key, build).rows(unit.connection, flat.values)[0])
 
 
@@ -174,8 +178,43 @@ def visible(
     """Which of the records the actor may see (or act on); `removed`: of those in the bin."""
     if entity not in unit.app.model.entities or not unit.access(entity).may(action):
         return frozenset()
-    definition = unit.app.model.entities[entity]
     key = ("visible", entity, viewer_key(unit, entity), action, removed)
+
+    def where(view: View) -> list[sa.ColumnElement[bool]]:
+        table = view.names.table
+        return [
+            table.c.removed_at.is_not(None) if removed else table.c.removed_at.is_(None),
+            row_filter(view.names, view.access["read"]),
+            row_filter(view.names, view.access[action]),
+        ]
+
+    # writing predicates may look at the actor too: then the key must know him
+    return _those(unit, entity, ids, where, (*key, acting_key(unit, entity, action)))
+
+
+def cleared(unit: Unit, entity: str, ids: Sequence[int]) -> frozenset[int]:
+    """Which of the records are not above the grade of secrecy that the actor is cleared for,
+    whether or not his roles show them to him."""
+    known = entity in unit.app.model.entities
+    gate = unit.access(entity).gate if known else True
+    if isinstance(gate, bool):
+        return frozenset(ids) if gate else frozenset()
+
+    def where(view: View) -> list[sa.ColumnElement[bool]]:
+        return [row_filter(view.names, Allowed(gate))]
+
+    return _those(unit, entity, ids, where, ("cleared", entity, unit.access(entity).roles))
+
+
+def _those(
+    unit: Unit,
+    entity: str,
+    ids: Sequence[int],
+    where: Callable[[View], Sequence[sa.ColumnElement[bool]]],
+    key: tuple[Hashable, ...],
+) -> frozenset[int]:
+    """Which of the records meet a condition; `key` stands for all that its SQL depends on."""
+    definition = unit.app.model.entities[entity]
     found: set[int] = set()
     for start in range(0, len(ids), 50):
         part = list(ids[start : start + 50])
@@ -186,18 +225,31 @@ def visible(
             view = _view(unit, definition)
             wanted = [sa.bindparam(f"i{at}", type_=sa.BigInteger()) for at in range(size)]
             table = view.names.table
-            return sa.select(table.c.id).where(
-                table.c.id.in_(wanted),
-                table.c.removed_at.is_not(None) if removed else table.c.removed_at.is_(None),
-                row_filter(view.names, view.access["read"]),
-                row_filter(view.names, view.access[action]),
-            )
+            return sa.select(table.c.id).where(table.c.id.in_(wanted), *where(view))
 
-        # writing predicates may look at the actor too: then the key must know him
-        statement = unit.app.statement((*key, size, acting_key(unit, entity, action)), build)
+        statement = unit.app.statement((*key, size), build)
         values = {f"i{at}": id for at, id in enumerate(part)}
         found.update(row["id"] for row in statement.rows(unit.connection, values))
     return frozenset(found)
+
+
+def _narrowing(query: Query) -> Query:
+    """What decides which records a list has, without what decides how they are shown."""
+    return Query(
+        query.entity,
+        conditions=query.conditions,
+        where=query.where,
+        text=query.text,
+        shared=query.shared,
+    )
+
+
+def _receiver(unit: Unit, query: Query) -> Hashable:
+    """Whom the statement of a list of shared records is for: his ids are part of it."""
+    if not query.shared:
+        return None
+    today = unit.now.astimezone(unit.company_zone).date()
+    return (unit.actor.id, unit.actor.above, today)
 
 
 def _view(unit: Unit, entity: Entity) -> View:
@@ -272,6 +324,8 @@ def _where(
     found += [filters.condition_of(view, tree) for tree in flat.shape[0]]
     if query.text:
         found.append(filters.search_of(view, query.text))
+    if query.shared:
+        found.append(facts.received(query.entity, table.c.id, view.names.env))
     return [part for part in found if not isinstance(part, sa.sql.elements.True_)]
 
 

@@ -149,10 +149,22 @@ def _known(
 
 def _there(unit: Unit, target: str, ids: set[int], record: Mapping[str, Any]) -> frozenset[int]:
     if target in unit.app.model.entities:
-        return visible(unit, target, sorted(ids))
+        return _held(unit, target, visible(unit, target, sorted(ids)))
     table, open_ = _open(unit, target, record)
     found = unit.connection.scalars(sa.select(table.c.id).where(table.c.id.in_(ids), open_))
     return frozenset(found)
+
+
+def _held(unit: Unit, target: str, ids: frozenset[int]) -> frozenset[int]:
+    """Those of the ids that nobody is removing, and nobody can before this transaction ends. A
+    removal waits here, or is waited for; people who only write do not stand in one another's way.
+    """
+    if not ids or not unit.writes or unit.app.database.kind == "sqlite":
+        return ids
+    place = unit.app.tables.of(target)
+    here = sa.select(place.id).where(place.id.in_(sorted(ids)), place.removed_at.is_(None))
+    held = here.order_by(place.id).with_for_update(read=True, key_share=True)
+    return frozenset(unit.connection.scalars(held))
 
 
 def _open(

@@ -52,6 +52,7 @@ def remove(unit: Unit, entity: str, id: int, version: int | None, *, comment: st
     Raises: NotFound, Forbidden, MissingVersion, Stale, Conflict while others refer to it.
     """
     definition = unit.entity(entity)
+    _alone(unit, entity, id)
     old = current(unit, entity, id, "delete")
     if version is None:
         raise MissingVersion
@@ -74,6 +75,7 @@ class _Removal:
     def record(self, entity: Entity, old: Record, above: frozenset[tuple[str, int]]) -> None:
         """Remove one record; `above` are those it goes with."""
         above |= {(entity.name, old["id"])}
+        _alone(self.unit, entity.name, old["id"])
         for link in links_to(self.unit.app.model, entity.name):
             self._link(link, old, above)
         if not mark(self.unit, entity.name, old, self.unit.now):
@@ -126,6 +128,14 @@ class _Removal:
             new[link.rows.name] = rows
         saving = Saving(link.entity, other, new, frozenset(), Relations(self.unit))
         store_change(self.unit, saving, comment=self.comment)
+
+
+def _alone(unit: Unit, entity: str, id: int) -> None:
+    """Wait for whoever is pointing at the record (see `references`), and keep others from it: who
+    asks afterwards what points here is told all of it."""
+    if unit.app.database.kind != "sqlite":
+        place = unit.app.tables.of(entity)
+        unit.connection.execute(sa.select(place.id).where(place.id == id).with_for_update())
 
 
 def _without(value: Any, id: int) -> Any:

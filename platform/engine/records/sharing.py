@@ -7,13 +7,15 @@ back; to share for writing, one has to be allowed to write oneself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
 from engine.access import compile_access
+from engine.accounts.attempts import hold
 from engine.accounts.security_log import log_event
 from engine.definitions.model import Entity
 from engine.fields import DEPARTMENT, USER
@@ -24,6 +26,7 @@ from engine.records.labels import names_of
 from engine.records.notices import tell
 from engine.records.reading import visible
 from engine.records.unit import Unit
+from engine.records.views import row_filter, unit_env
 from engine.tables.system import DEPARTMENT as DEPARTMENTS
 from engine.tables.system import SHARE
 
@@ -80,11 +83,7 @@ def shares_of(unit: Unit, entity: str, id: int) -> list[Share]:
         .order_by(SHARE.c.id.desc())
         .limit(MOST)
     ).all()
-    wanted: dict[str, list[int]] = {USER: [], DEPARTMENT: []}
-    for row in found:
-        wanted[USER] += [one for one in (row.user_id, row.by_id) if one]
-        wanted[DEPARTMENT] += [row.department_id] if row.department_id else []
-    names = names_of(unit, wanted)
+    names = names_of(unit, _wanted(found))
     today = unit.now.astimezone(unit.company_zone).date()
     return [_share(row, names, today) for row in found]
 
@@ -101,6 +100,7 @@ def share(unit: Unit, entity: str, id: int, wish: Wish) -> int:
         raise Forbidden("write", entity=definition.title)
     if wish.user is not None:
         _usable(unit, definition, wish)
+    hold(unit.connection, f"share {entity} {id}")  # the same twice at once is one share
     same = sa.and_(
         SHARE.c.entity == entity,
         SHARE.c.record_id == id,
@@ -109,7 +109,7 @@ def share(unit: Unit, entity: str, id: int, wish: Wish) -> int:
     values: dict[str, Any] = {
         "level": wish.level,
         "until": wish.until.isoformat() if wish.until else None,
-        "note": wish.note.strip()[:_NOTE],
+        "note": _plain(wish.note),
         "by_id": unit.actor.id or None,
         "at": unit.now,
     }
@@ -136,6 +136,91 @@ def take_back(unit: Unit, entity: str, id: int, share_id: int) -> None:
         raise NotFound
     unit.connection.execute(sa.delete(SHARE).where(mine))
     _noted(unit, "share.taken", entity, id, Wish(row.user_id, row.department_id, row.level))
+
+
+def received(unit: Unit, entity: str, id: int) -> Share | None:
+    """The share by which alone the actor sees a record: the one that lasts longest of those that
+    others gave him, or a department above him. None when he would see it without as well."""
+    definition = unit.entity(entity)
+    if "shared" not in definition.traits or unit.actor.system:
+        return None
+    mine: list[sa.ColumnElement[bool]] = [SHARE.c.user_id == unit.actor.id]
+    if unit.actor.above:
+        mine.append(SHARE.c.department_id.in_(unit.actor.above))
+    today = unit.now.astimezone(unit.company_zone).date()
+    found = unit.connection.execute(
+        sa.select(SHARE)
+        .where(
+            SHARE.c.entity == entity,
+            SHARE.c.record_id == id,
+            sa.or_(*mine),
+            sa.or_(SHARE.c.until.is_(None), SHARE.c.until >= today.isoformat()),
+        )
+        .order_by(SHARE.c.until.desc(), SHARE.c.id)
+    ).all()
+    if not found or _seen_anyway(unit, definition, id):
+        return None
+    row = min(found, key=lambda one: one.until is not None)  # without an end first
+    names = names_of(unit, _wanted([row]))
+    return _share(row, names, today)
+
+
+def _seen_anyway(unit: Unit, entity: Entity, id: int) -> bool:
+    """Whether the actor would see the record if nothing was shared by hand."""
+    alone = replace(entity, traits=entity.traits - {"shared"})
+    may = compile_access(unit.app.model, alone, unit.actor.roles)["read"]
+    names = unit.app.names(entity.name, unit_env(unit), plain=True)
+    wanted = sa.select(names.table.c.id).where(names.table.c.id == id, row_filter(names, may))
+    return unit.connection.scalar(wanted) is not None
+
+
+def end_of_department(unit: Unit, department: int) -> int:
+    """End the shares with a department that is closed; how many there were."""
+    return _end(unit, SHARE.c.department_id == department)
+
+
+def _end(unit: Unit, which: sa.ColumnElement[bool]) -> int:
+    found = unit.connection.execute(sa.select(SHARE).where(which).order_by(SHARE.c.id)).all()
+    unit.connection.execute(sa.delete(SHARE).where(which))
+    for row in found:
+        wish = Wish(row.user_id, row.department_id, row.level)
+        _noted(unit, "share.taken", row.entity, row.record_id, wish)
+    return len(found)
+
+
+def held_by(unit: Unit, user: int) -> list[tuple[str, int]]:
+    """The records that are shared with a person now, as (entity, id)."""
+    today = unit.now.astimezone(unit.company_zone).date().isoformat()
+    lasting = sa.or_(SHARE.c.until.is_(None), SHARE.c.until >= today)
+    found = sa.select(SHARE.c.entity, SHARE.c.record_id).where(SHARE.c.user_id == user, lasting)
+    rows = unit.connection.execute(found.order_by(SHARE.c.entity, SHARE.c.record_id))
+    known = unit.app.model.entities
+    return [(row.entity, row.record_id) for row in rows if row.entity in known]
+
+
+def hand_over(unit: Unit, user: int, to: int) -> int:
+    """Give what is shared with a person to his successor, level and end as they are; what the
+    successor has already stays his as it is, and what is over goes. How many were handed over."""
+    moved = 0
+    theirs = {
+        (row.entity, row.record_id)
+        for row in unit.connection.execute(
+            sa.select(SHARE.c.entity, SHARE.c.record_id).where(SHARE.c.user_id == to)
+        )
+    }
+    current = set(held_by(unit, user))
+    rows = unit.connection.execute(sa.select(SHARE).where(SHARE.c.user_id == user)).all()
+    for row in rows:
+        about = (row.entity, row.record_id)
+        if about not in current or about in theirs:
+            _end(unit, SHARE.c.id == row.id)
+            continue
+        unit.connection.execute(sa.update(SHARE).where(SHARE.c.id == row.id).values(user_id=to))
+        until = date.fromisoformat(row.until) if row.until else None
+        _noted(unit, "share.taken", *about, Wish(user, None, row.level))
+        _noted(unit, "share.given", *about, Wish(to, None, row.level, until))
+        moved += 1
+    return moved
 
 
 def _asked(unit: Unit, entity: str, id: int) -> Entity:
@@ -188,6 +273,10 @@ def _add(unit: Unit, entity: str, id: int, wish: Wish, values: dict[str, Any]) -
     return key
 
 
+def _plain(note: str) -> str:
+    return " ".join(note.replace("\x00", "").split())[:_NOTE]
+
+
 def _noted(unit: Unit, kind: str, entity: str, id: int, wish: Wish) -> None:
     log_event(
         unit.connection,
@@ -213,8 +302,17 @@ def _told(unit: Unit, entity: Entity, id: int, wish: Wish, share_id: int) -> Non
         "en": f"{name} shared a record with you: {entity.title.get('en', entity.name)}",
     }
     key = f"share:{share_id}:{unit.now.isoformat()}"
-    body = {"zh-CN": wish.note.strip()[:_NOTE], "en": wish.note.strip()[:_NOTE]}
+    body = {"zh-CN": _plain(wish.note), "en": _plain(wish.note)}
     tell(unit, [wish.user], "system", key, title, body, entity=entity.name, record=id)
+
+
+def _wanted(rows: Sequence[Any]) -> dict[str, list[int]]:
+    """Whose names are needed to tell of shares."""
+    wanted: dict[str, list[int]] = {USER: [], DEPARTMENT: []}
+    for row in rows:
+        wanted[USER] += [one for one in (row.user_id, row.by_id) if one]
+        wanted[DEPARTMENT] += [row.department_id] if row.department_id else []
+    return wanted
 
 
 def _share(row: Any, names: Any, today: date) -> Share:

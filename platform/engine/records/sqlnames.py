@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -27,6 +27,7 @@ from engine.problems import Problem
 from engine.records import facts
 from engine.storage.types import ScaledDecimal, UtcDateTime
 from engine.tables import EntityTable, system
+from engine.tables.sealed import is_sealed
 
 _USER: Final = {
     "id": "id",
@@ -125,7 +126,7 @@ class SqlNames:
     def _field(self, field: Field) -> SqlValue:
         if field.compute and not field.compute.store:
             return to_sql_value(parse(field.compute.expr), self)
-        if field.name not in self.place.columns:
+        if field.name not in self.place.columns or is_sealed(self.place.columns[field.name]):
             raise not_in_sql((field.name,))
         return _sql_value(self.column(field.name), self._type(field.name), self.dialect)
 
@@ -155,6 +156,26 @@ class SqlNames:
         if rest[1:] and rest[1:] != ("id",):
             inner = self._platform(inner.element, _TARGETS[rest[0]], rest[1:])
         return SqlValue(_one(other, column, inner.element), inner.type)
+
+    def among(
+        self, path: Path, test: Callable[[SqlValue], sa.ColumnElement[bool]]
+    ) -> sa.ColumnElement[bool] | None:
+        """See `engine.expressions.Resolver`. People are few, records may be many."""
+        head, *rest = path
+        field = self.entity.fields.get(head)
+        if (
+            field is None
+            or len(rest) != 1
+            or rest[0] not in _USER
+            or head not in self.place.columns
+        ):
+            return None
+        if _TARGETS.get(field.type, field.type) != "user":
+            return None
+        column, person = self.column(head), system.USER.alias()
+        value = SqlValue(person.c[_USER[rest[0]]], PLATFORM["@user"][rest[0]])
+        some = sa.select(person.c.id).where(test(value)).correlate_except(person)
+        return sa.and_(column.is_not(None), column.in_(some))
 
     def fact(self, what: str, argument: str) -> sa.ColumnElement[bool]:
         """See `engine.expressions.Resolver`. Rows of a lines field have no facts of their own."""

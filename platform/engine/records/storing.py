@@ -25,6 +25,7 @@ from engine.records.failures import Conflict, Invalid, NotFound, Stale
 from engine.records.history import changes_of, note, note_many, row_of
 from engine.records.labels import names_of
 from engine.records.numbers import number
+from engine.records.quotas import spend
 from engine.records.reading import read
 from engine.records.references import pointers_of
 from engine.records.unit import Unit
@@ -92,7 +93,7 @@ def store_change(unit: Unit, saving: Saving, *, action: str = "change", comment:
     """Write a checked change and everything that follows from it; a change of nothing is none
     (False).
 
-    Raises: Stale, Invalid when a unique key is taken.
+    Raises: Stale, Invalid when a unique key is taken, Conflict when the pool gives no more.
     """
     entity, old, new = saving.entity, saving.old, saving.new
     assert old is not None
@@ -106,6 +107,7 @@ def store_change(unit: Unit, saving: Saving, *, action: str = "change", comment:
     }
     if not changed:
         return False
+    spend(unit, entity, old, new)
     new["updated_at"], new["updated_by"] = unit.now, unit.actor.id or None
     with guarded(unit):
         if not rows.update(unit, entity, old, new, {*changed, "updated_at", "updated_by"}):
@@ -139,7 +141,7 @@ def stale(unit: Unit, entity: str, id: int) -> Stale:
         .limit(1)
     ).first()
     by = names_of(unit, {USER: [last.by_id]}).label(USER, last.by_id) if last and last.by_id else ""
-    return Stale(now, by, last.at if last else None)
+    return Stale(now, by, last.at if last else None, entity)
 
 
 @contextmanager

@@ -17,7 +17,10 @@ from engine.records.actor import SYSTEM, Actor
 from engine.records.application import Application
 from engine.records.failures import NotFound
 
-__all__ = ["SYSTEM", "Actor", "Unit"]
+__all__ = ["SYSTEM", "Actor", "Seen", "Unit"]
+
+Seen = tuple[str, str, int | None, frozenset[str]]
+"""What somebody saw: how (open, list …), the entity, the record, the names of the fields."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,8 @@ class Unit:
     touched: set[tuple[str, int]] = field(default_factory=set)  # records changed in this unit
     posted: bool = False  # work for later was written: its runner wakes with the commit
     depth: int = 0  # workflows whose actions brought us here, one inside the other
+    address: str = ""  # where the actor sits, for the log of accesses
+    seen: dict[Seen, int] = field(default_factory=dict)  # sensitive values that left in the clear
 
     def entity(self, name: str) -> Entity:
         """The entity, as far as the actor may know that it exists.
@@ -52,8 +57,11 @@ class Unit:
 
     @property
     def administers(self) -> bool:
-        """Whether the actor may shape the company: an operator, or a role that says so."""
+        """Whether the actor may shape the company: an operator, or a role that says so. By a token
+        nobody does."""
         actor, roles = self.actor, self.app.model.roles
+        if actor.scopes is not None and not actor.system:
+            return False
         return (
             actor.system
             or actor.operator

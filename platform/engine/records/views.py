@@ -17,10 +17,12 @@ from engine.access import Action, Allowed, EntityAccess, FieldAccess, clocks_of
 from engine.definitions.model import Entity, Field
 from engine.expressions import Env, ExpressionError, Node
 from engine.fields import BadValue, bind
+from engine.records.accesses import note_records
 from engine.records.evaluation import Relations
 from engine.records.sqlnames import SqlNames
 from engine.records.unit import Unit
 from engine.storage.types import ScaledDecimal
+from engine.tables.sealed import is_sealed
 
 _NOBODY: Final = Env({}, datetime(1970, 1, 1, tzinfo=UTC))
 _LEVEL: Final = "@"  # prefix of the columns that tell a cell's level; no field is called so
@@ -30,6 +32,7 @@ class Masked(str):
     """What is left of a value that the reader may not see in full: text to show, nothing else."""
 
     __slots__ = ()
+    is_mask: Final = True
 
 
 def viewer_key(unit: Unit, entity: str) -> Hashable:
@@ -38,11 +41,11 @@ def viewer_key(unit: Unit, entity: str) -> Hashable:
     if unit.actor.system:
         return "@system"
     conditional, clocks = unit.app.kept(
-        ("seen", entity, access.roles), lambda: (access.conditional, access.clocks)
+        ("seen", entity, access.holder), lambda: (access.conditional, access.clocks)
     )
     if not conditional:
-        return access.roles
-    return (access.roles, *_who(unit, clocks))
+        return access.holder
+    return (access.holder, *_who(unit, clocks))
 
 
 def acting_key(unit: Unit, entity: str, action: Action) -> Hashable:
@@ -90,6 +93,7 @@ class View:
     below: list[str] = field(default_factory=list)  # lines and lists, fetched after
     live: list[Field] = field(default_factory=list)  # computed in Python after
     many: list[str] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)  # who sees these in the clear is written down
 
     def add(self, name: str) -> None:
         """Show a field, if the actor may see anything of it."""
@@ -97,6 +101,8 @@ class View:
         definition = self.names.entity.fields[name]
         if not access.read.ever and not access.masked.ever:
             return
+        if access.read.ever:
+            self.logged += logged_in(definition, access)
         if not access.read.always:
             self._level(name, access)
         if name in self.names.place.links or definition.rows is not None:
@@ -152,15 +158,17 @@ class View:
         if definition.compute and not definition.compute.store:
             column = live_column(self.names, definition)
             return sa.null() if column is None else column
-        return self.names.column(name)
+        column = self.names.column(name)
+        return sa.null() if is_sealed(column) else column  # nobody asks what only reads as noise
 
     def sealed(self) -> View:
         """The view once its statement is made: without the unit of work it was made in."""
         self.names = replace(self.names, env=_NOBODY)
         return self
 
-    def finish(self, unit: Unit, records: Sequence[dict[str, Any]]) -> None:
-        """Complete the rows in place: lists, lines, live values, masks; hidden values go."""
+    def finish(self, unit: Unit, records: Sequence[dict[str, Any]], *, told: str = "list") -> None:
+        """Complete the rows in place: lists, lines, live values, masks; hidden values go. `told`
+        is how they are seen, for the log of accesses; "" when nobody gets to see them."""
         for name in self.many:
             for record in records:
                 if record.get(name) is None:
@@ -180,6 +188,8 @@ class View:
                     record.pop(name, None)
                 elif seen == 1:
                     record[name] = masked(fields[name], record.get(name), access)
+        if self.logged and told:
+            note_records(unit, told, self.names.entity.name, self.logged, records)
 
     def _complete(self, unit: Unit, records: Sequence[dict[str, Any]]) -> None:
         """Lists and lines, less the columns that are hidden."""
@@ -190,6 +200,18 @@ class View:
                 field = self.names.entity.fields[name]
                 for record in records:
                     record[name] = shown_rows(field, record[name], access)
+
+
+def logged_in(definition: Field, access: FieldAccess) -> list[str]:
+    """The paths of what is sensitive in a field."""
+    if definition.rows is None:
+        return [definition.name] if "logged" in definition.privacy else []
+    return [
+        f"{definition.name}.{column.name}"
+        for column in definition.rows.fields.values()
+        if "logged" in column.privacy
+        and (column.name not in access.columns or access.columns[column.name].read.ever)
+    ]
 
 
 def shown_rows(
@@ -249,7 +271,7 @@ def compute_live(
     evaluate = unit.app.formula(entity, definition)
     kind = bind(definition)
     whole = unit.app.kept(
-        ("whole", entity.name, access.roles, access.admin), lambda: _whole(access)
+        ("whole", entity.name, access.holder, access.admin), lambda: _whole(access)
     )
     for record in records:
         known = {name: value for name, value in record.items() if name in whole}

@@ -198,8 +198,10 @@ def change(
     *,
     comment: str = "",
     zone: tzinfo | None = None,
+    action: str = "change",
 ) -> Record:
-    """Change some fields of a record that was read in `version`.
+    """Change some fields of a record that was read in `version`; `action` is how the history calls
+    it.
 
     Raises: NotFound, Forbidden, MissingVersion, Stale, Invalid.
     """
@@ -223,7 +225,7 @@ def change(
     check(unit, saving)
     if saving.errors:
         raise Invalid(saving.errors)
-    if store_change(unit, saving, comment=comment):
+    if store_change(unit, saving, action=action, comment=comment):
         flows.changed(unit, definition, old, saving.new)
     return seen(unit, entity, saving.new)
 

@@ -17,7 +17,9 @@ from engine.problems import Problem
 from engine.storage import postgres, sqlite
 from engine.storage.errors import StorageBusy, StorageError, translated
 from engine.storage.ids import Ids
-from engine.storage.statements import Statement
+from engine.storage.keys import Keyring, environment_keys
+from engine.storage.patience import TimedConnection
+from engine.storage.statements import Statement, raw
 
 T = TypeVar("T")
 
@@ -30,9 +32,11 @@ class Database:
 
     Safe for threads. `close` may come at any time: connections in use finish their work, and
     later use opens new ones, so a cache of companies can drop one that somebody still holds.
+    `keys` seal what is marked as encrypted: the environment's, unless others are given.
     """
 
     ids: Ids
+    keys: Keyring
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class Database:
         self.dialect: sa.Dialect = writers.dialect
         self._readers = readers.execution_options(**options)
         self._writers = writers.execution_options(**options)
+        self.keys = environment_keys()
         self.ids = Ids(apart=self._writers if kind == "postgresql" else None)
         self._close = close
         self._prepared: dict[Hashable, Statement] = {}
@@ -130,17 +135,26 @@ class Database:
         """
         for attempt in range(attempts):
             try:
-                with self.write() as connection:
-                    if self.kind == "postgresql":
-                        connection.exec_driver_sql(
-                            f"SET LOCAL lock_timeout = {postgres.DDL_LOCK_MS}"
-                        )
+                with self.write() as connection, self._unhurried(connection):
                     return work(connection)
             except StorageBusy:
                 if attempt == attempts - 1:
                     raise
                 time.sleep(random.uniform(0.02, 0.1) * min(attempt + 1, 5))  # noqa: S311
         raise StorageBusy
+
+    @contextmanager
+    def _unhurried(self, connection: sa.Connection) -> Iterator[None]:
+        """Changing a table may take longer than anything else; waiting for its lock may not."""
+        if self.kind == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {postgres.DDL_LOCK_MS}")
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            yield
+            return
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, TimedConnection)
+        with driver.unhurried():
+            yield
 
     def prepare(self, statement: sa.Executable) -> Statement:
         """`statement` compiled for this company, for the driver's own cursor."""
@@ -159,6 +173,22 @@ class Database:
             return []  # its settings were read back when it was opened
         with self.read() as connection:
             return postgres.settings(connection)
+
+    def settle(self) -> None:
+        """Empty the journal of an SQLite file into it: what was overwritten there is then nowhere
+        in the folder. While somebody reads an older moment it stays as it is: nobody waits.
+        PostgreSQL forgets with its next VACUUM."""
+        if self.kind != "sqlite":
+            return
+        with self._writers.connect() as connection:
+            cursor = raw(connection)
+            (patience,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+            try:
+                cursor.execute("PRAGMA busy_timeout=0")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={patience}")
+                cursor.close()
 
     def backup(self, target: Path) -> None:
         """Copy the SQLite file while it is in use; a plain copy of the files would be broken.

@@ -63,6 +63,7 @@ _POSTGRES_KINDS: dict[str, Kind] = {
 # deadlock, serialisation, lock not available, and what Citus says at COMMIT instead of 40001
 _BUSY_STATES = {"40P01", "40001", "55P03"}
 _FULL_STATES = {"53100", "53200"}
+_CANCELLED = "57014"  # it took longer than a statement may
 _GONE_STATES = ("08", "57P")
 
 
@@ -123,6 +124,8 @@ def _environment(cause: BaseException | None) -> StorageError | None:
         return StorageBusy()
     if name == "SQLITE_FULL":
         return StorageError("S011")
+    if name == "SQLITE_INTERRUPT":
+        return StorageError("S015")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return StorageError("S003", path="")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR")):
@@ -136,6 +139,8 @@ def _postgres_environment(cause: psycopg.Error) -> StorageError | None:
         return StorageBusy()
     if state in _FULL_STATES:
         return StorageError("S011")
+    if state == _CANCELLED:
+        return StorageError("S015")
     if state.startswith(_GONE_STATES) or (
         not state and isinstance(cause, psycopg.OperationalError)
     ):

@@ -34,7 +34,7 @@ class ServerLock:
         if not self._folder.is_dir():
             raise StorageError("S001", path=str(self._folder))
         try:
-            handle = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+            handle = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StorageError("S002", path=str(self._folder)) from error
         try:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from engine.problems import Problem, Severity
 from engine.storage.errors import StorageError, translated
+from engine.storage.patience import SECONDS
 from engine.storage.types import dumps
 
 FORMAT: Final = 1
@@ -60,9 +61,16 @@ def release(url: str, prepare_threshold: int | None) -> None:
 
 
 def _engine(url: str, prepare_threshold: int | None) -> sa.Engine:
+    address = sa.make_url(url).set(drivername="postgresql+psycopg")
+    pooled = address.query.get("pooler") == "1"  # in transaction mode: nothing of a session holds
+    address = address.difference_update_query(["pooler"])
+    threshold = None if pooled else prepare_threshold
+    options: dict[str, Any] = {"prepare_threshold": threshold, "connect_timeout": 5}
+    if threshold is not None and "options" not in address.query:
+        options["options"] = f"-c statement_timeout={int(SECONDS * 1000)}"
     return sa.create_engine(
-        sa.make_url(url).set(drivername="postgresql+psycopg"),
-        connect_args={"prepare_threshold": prepare_threshold, "connect_timeout": 5},
+        address,
+        connect_args=options,
         json_serializer=dumps,
         pool_size=5,
         max_overflow=15,

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.pool import QueuePool
 
 from engine.storage.errors import StorageError
+from engine.storage.patience import TimedConnection
 
 APPLICATION: Final = 0x44474E47
 """Marks a file as ours in its header (``PRAGMA application_id``)."""
@@ -163,6 +164,7 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
         timeout=BUSY_SECONDS,
+        factory=TimedConnection,
     )
     try:
         for name, wanted in _SETTINGS.items():

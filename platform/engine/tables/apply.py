@@ -9,13 +9,16 @@ import sqlalchemy as sa
 
 from engine.definitions.model import MISSING
 from engine.problems import Problem
+from engine.storage import overwriting
 from engine.storage.ddl import AddColumn, DropDefault
 from engine.storage.types import JsonText, dumps
 from engine.tables import search, system
 from engine.tables.plan import Operation, Plan
 from engine.tables.schema import Tables
+from engine.tables.turning import turn
 
 EXAMPLES: Final = 3
+_NEW: Final = frozenset({"add_column", "seal_column", "unseal_column"})
 
 
 class PlanRefused(Exception):
@@ -36,13 +39,17 @@ def apply(connection: sa.Connection, plan: Plan, tables: Tables) -> None:
         raise PlanRefused(plan.problems)
     system.ensure(connection)
     worker = _Worker(connection, tables)
-    for step in (worker.tables, worker.columns, worker.keys, worker.indexes, worker.searches):
+    for step in (
+        *(worker.tables, worker.columns, worker.keys, worker.turns),
+        *(worker.indexes, worker.searches),
+    ):
         step(plan.operations)
 
 
 class _Worker:
     def __init__(self, connection: sa.Connection, tables: Tables) -> None:
         self.connection, self.metadata = connection, tables.metadata
+        self.ring = tables.keys
         self.entities = {entity.table.name: entity for entity in tables.entities.values()}
         self.sqlite = connection.dialect.name == "sqlite"
 
@@ -62,7 +69,7 @@ class _Worker:
     def columns(self, operations: Iterable[Operation]) -> None:
         """New columns; existing rows get the default without being rewritten."""
         for operation in operations:
-            if operation.kind != "add_column":
+            if operation.kind not in _NEW:
                 continue
             column = self._table(operation).c[operation.column]
             default = "" if operation.default is MISSING else self._literal(operation)
@@ -91,6 +98,12 @@ class _Worker:
             for key in self._table(operation).foreign_key_constraints:
                 if operation.kind == "create_table" or operation.column in key.columns:
                     self.connection.execute(sa.schema.AddConstraint(key, isolate_from_table=False))
+
+    def turns(self, operations: Iterable[Operation]) -> None:
+        """Move values to where they are encrypted, or no longer are; nothing stays behind."""
+        for operation in operations:
+            if operation.kind in {"seal_column", "unseal_column"}:
+                turn(self.connection, self._table(operation), operation, self.ring)
 
     def indexes(self, operations: Iterable[Operation]) -> None:
         """Drop what is superfluous, then look for duplicates, then create."""
@@ -134,7 +147,18 @@ class _Worker:
         return [f"{' / '.join(str(one) for one in row[1:])} ({row[0]})" for row in found]
 
     def searches(self, operations: Iterable[Operation]) -> None:
-        """Search indexes; made or made anew over the records that are there."""
+        """Search indexes; made or made anew over the records that are there. Where values became
+        encrypted the words of what they were go too."""
+        if any(operation.kind == "seal_column" for operation in operations):
+            with overwriting(self.connection):
+                self._searches(operations)
+                for operation in operations:
+                    if operation.kind == "rebuild_search":
+                        search.purge(self.connection, self._search(operation))
+        else:
+            self._searches(operations)
+
+    def _searches(self, operations: Iterable[Operation]) -> None:
         for operation in operations:
             match operation.kind:
                 case "create_search":

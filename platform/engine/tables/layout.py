@@ -21,21 +21,24 @@ _SLUG_LENGTH = 32
 
 @dataclass(frozen=True, slots=True)
 class ColumnLayout:
-    """A column: `name` in the database, `type` of the field, `sql` the form it is stored in, and
-    the physical table it points at, if any."""
+    """A column: `name` in the database, `type` of the field, `sql` the form it is stored in, the
+    physical table it points at, if any, and whether its values are encrypted."""
 
     name: str
     type: str
     sql: str
     target: str = ""
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """A column whose field was removed; its values wait for the field to come back."""
+    """A column whose field was removed; its values wait for the field to come back. An `emptied`
+    one has none left: they were moved to where they are encrypted, or no longer are."""
 
     field: str
     column: ColumnLayout
+    emptied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

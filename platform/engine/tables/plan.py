@@ -42,6 +42,8 @@ Kind = Literal[
     "rename_column",
     "retype_column",
     "retire_column",
+    "seal_column",
+    "unseal_column",
     "create_index",
     "create_unique",
     "drop_index",
@@ -61,6 +63,8 @@ _SENTENCES: Final[Mapping[Kind, tuple[str, str]]] = {
     "rename_column": ("~", "P107"),
     "retype_column": ("~", "P108"),
     "retire_column": ("-", "P109"),
+    "seal_column": ("~", "Y101"),
+    "unseal_column": ("~", "Y102"),
     "create_index": ("+", "P110"),
     "create_unique": ("+", "P111"),
     "drop_index": ("-", "P112"),
@@ -92,6 +96,8 @@ class Operation:
     default: Any = MISSING  # what existing rows get
     titles: Mapping[str, Label | str] = data_field(default_factory=dict)
     quiet: bool = False
+    source: str = ""  # the column whose values move into this one
+    field: Field | None = None  # whose values they are
 
     @property
     def sign(self) -> str:
@@ -166,6 +172,7 @@ class _Planner:
         self.fresh: set[str] = set()  # names of new tables
         self.quiet: set[str] = set()  # names of tables whose indexes are nobody's news
         self.filled: set[tuple[str, str]] = set()  # old columns whose texts the search may lack
+        self.turned: set[tuple[str, str]] = set()  # columns left for encryption, or from it
         self.operations: list[Operation] = []
         self.problems: list[Problem] = []
         self.placed_indexes: dict[str, IndexLayout] = {}
@@ -314,7 +321,7 @@ class _Planner:
                 self.add("drop_search", table.name, key)
             elif any(
                 (table.name, name) in self.filled for name in now if name not in table.searched
-            ):
+            ) or any((table.name, name) in self.turned for name in table.searched):
                 self.add("rebuild_search", table.name, key)
 
     # --- shared --------------------------------------------------------------------------------
@@ -366,6 +373,9 @@ class _Columns:
                 self._continue(field, claimed[name])
             elif (rest := self._rest(field)) is not None:
                 self._restore(field, rest)
+            elif (rest := self._rest(field, turned=True)) is not None:
+                self.retired.remove(rest)
+                self._turn(field, rest.field, rest.column)
             else:
                 self._create(field)
         for name in self.table.columns.keys() - set(claimed.values()):
@@ -393,6 +403,9 @@ class _Columns:
     def _continue(self, field: Field, before: str) -> None:
         old = self.table.columns[before]
         new = self._layout(field, old.name)
+        if self._turns(field, old, new):
+            self._turn(field, before, old)
+            return
         if not _fits(old, new):
             self.planner.refuse("P001", self.key, field, old=old.type, new=new.type)
         elif old.target != new.target:
@@ -404,14 +417,41 @@ class _Columns:
             self._add("retype_column", old.name, field.name, old=old.type, new=new.type)
         self.planner.filled.add((self.table.name, old.name))
 
-    def _rest(self, field: Field) -> Retired | None:
-        """The column that was retired last under one of the field's names and can hold it."""
+    def _rest(self, field: Field, *, turned: bool = False) -> Retired | None:
+        """The column that was retired last under one of the field's names and can hold it;
+        `turned`: or whose values can, once they are encrypted or no longer are."""
         names = (field.name, *field.was)
         for rest in reversed(self.retired):
             new = self._layout(field, rest.column.name)
-            if rest.field in names and _fits(rest.column, new) and rest.column.target == new.target:
+            if rest.field not in names or rest.emptied or rest.column.target != new.target:
+                continue
+            if self._turns(field, rest.column, new) if turned else _fits(rest.column, new):
                 return rest
         return None
+
+    def _turns(self, field: Field, old: ColumnLayout, new: ColumnLayout) -> bool:
+        return _turns(old, new, shape.sql_form(self.planner.bind(field)))
+
+    def _turn(self, field: Field, before: str, old: ColumnLayout) -> None:
+        """Values that are encrypted from now on, or no longer, move into a column of their own:
+        what is left of the old one is empty."""
+        self.count += 1
+        column = self._layout(field, physical("f", self.count, field.name))
+        self.columns[field.name] = column
+        self.retired.append(Retired(before, old, emptied=True))
+        self.planner.operations.append(
+            Operation(
+                "seal_column" if column.sealed else "unseal_column",
+                self.table.name,
+                column.name,
+                key=self.key,
+                titles=self.planner.titles.of(self.key, field.name),
+                source=old.name,
+                field=field,
+            )
+        )
+        self.planner.turned.add((self.table.name, old.name))
+        self.planner.filled.add((self.table.name, column.name))
 
     def _restore(self, field: Field, rest: Retired) -> None:
         self.retired.remove(rest)
@@ -425,14 +465,16 @@ class _Columns:
         self.columns[field.name] = column
         if self.table.name in self.planner.fresh:
             return  # it comes with the table
-        default = _constant(field, self.planner.bind) if not column.target else MISSING
+        plain = not column.target and not column.sealed
+        default = _constant(field, self.planner.bind) if plain else MISSING
         self._add("add_column", column.name, field.name, default=default)
         if default is not MISSING:
             self.planner.filled.add((self.table.name, column.name))
 
     def _layout(self, field: Field, name: str) -> ColumnLayout:
-        form = shape.sql_form(self.planner.bind(field))
-        return ColumnLayout(name, field.type, form, self.planner.target(field))
+        sealed = shape.sealed(field, self.planner.bind)
+        form = "TEXT" if sealed else shape.sql_form(self.planner.bind(field))
+        return ColumnLayout(name, field.type, form, self.planner.target(field), sealed)
 
     def _add(self, kind: Kind, column: str, name: str, default: Any = MISSING, **more: str) -> None:
         titles = self.planner.titles.of(self.key, name) | more
@@ -444,10 +486,24 @@ class _Columns:
 _TABLE_TYPES: Final[Mapping[str, str]] = {"link": "refs", "lines": "lines"}
 
 
+def _turns(old: ColumnLayout, new: ColumnLayout, plain: str) -> bool:
+    """Whether the values of `old` become values of `new` by being encrypted, or no longer being;
+    `plain` is the form that they have when they are not."""
+    if old.sealed == new.sealed or old.target or new.target:
+        return False
+    return (old.sealed or old.sql == plain) and _same_kind(old, new)
+
+
+def _same_kind(old: ColumnLayout, new: ColumnLayout) -> bool:
+    return old.type == new.type or {old.type, new.type} <= _ANY_TEXT
+
+
 def _fits(old: ColumnLayout, new: ColumnLayout) -> bool:
     """Whether the values of `old` are values of `new` as they stand."""
-    if old.sql != new.sql:
+    if old.sql != new.sql or old.sealed != new.sealed:
         return False
+    if old.sealed:
+        return _same_kind(old, new)
     return old.type == new.type or (
         new.type in _ANY_TEXT
         and (old.type in _ANY_TEXT or new.type in {"text", "longtext"})

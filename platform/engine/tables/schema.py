@@ -9,12 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.definitions.model import Model
-from engine.storage import Violation
+from engine.definitions.model import Field, Model
+from engine.storage import Keyring, Violation
 from engine.storage.types import MAX_ID, UtcDateTime, big_integer
 from engine.tables import shape, system
 from engine.tables.folded import folded
 from engine.tables.layout import ColumnLayout, IndexLayout, Layout, TableLayout
+from engine.tables.sealed import Sealed, place_of
 from engine.tables.search import SearchTable
 from engine.tables.sorting import sortable
 
@@ -70,6 +71,7 @@ class Tables:
 
     entities: Mapping[str, EntityTable]
     metadata: sa.MetaData
+    keys: Keyring
 
     def of(self, entity: str) -> EntityTable:
         """The table of an entity ("customer") or of lines ("customer.contacts").
@@ -90,26 +92,29 @@ class Tables:
         return None
 
 
-def build_tables(model: Model, layout: Layout, bind: shape.Bind) -> Tables:
-    """The tables of `model` as `layout` places them.
+NO_KEYS = Keyring({})
+
+
+def build_tables(model: Model, layout: Layout, bind: shape.Bind, keys: Keyring = NO_KEYS) -> Tables:
+    """The tables of `model` as `layout` places them; `keys` seal the fields that are encrypted.
 
     Unique keys ignore removed records and records where a part of the key is empty. Texts in them
     are compared without the case of A-Z; everything else that is "the same" to a reader (NFC,
     spaces around) was made the same by the field types when the value came in.
     """
-    builder = _Builder(model, layout, bind)
+    builder = _Builder(model, layout, bind, keys)
     parts = {part.key: part for part in shape.parts(model)}
     for part in parts.values():
         builder.table(part)
     built: dict[str, EntityTable] = {}
     for key, part in reversed(parts.items()):  # lines before the entity they belong to
         built[key] = builder.entity(part, built)
-    return Tables({key: built[key] for key in parts}, builder.metadata)
+    return Tables({key: built[key] for key in parts}, builder.metadata, keys)
 
 
 class _Builder:
-    def __init__(self, model: Model, layout: Layout, bind: shape.Bind) -> None:
-        self.model, self.layout, self.bind = model, layout, bind
+    def __init__(self, model: Model, layout: Layout, bind: shape.Bind, keys: Keyring) -> None:
+        self.model, self.layout, self.bind, self.keys = model, layout, bind, keys
         self.metadata = sa.MetaData()
         self._index_names = {index: name for name, index in layout.indexes.items()}
 
@@ -132,9 +137,17 @@ class _Builder:
             ]
         for field in shape.columns(part.entity, self.bind):
             column = place.columns[field.name]
-            kind = self.bind(field).column_type()
+            kind = self._type(field, place, column)
             columns.append(sa.Column(column.name, kind, *self._points_at(place, column)))
         sa.Table(place.name, self.metadata, *columns, sqlite_strict=True)
+
+    def _type(
+        self, field: Field, place: TableLayout, column: ColumnLayout
+    ) -> sa.types.TypeEngine[Any]:
+        kind = self.bind(field)
+        if not column.sealed:
+            return kind.column_type()
+        return Sealed(kind, self.keys, place_of(place.name, column.name))
 
     def entity(self, part: shape.Part, built: Mapping[str, EntityTable]) -> EntityTable:
         """The finished entity: its table with indexes, links, lines and search."""

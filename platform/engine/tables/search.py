@@ -316,6 +316,15 @@ def _forget(connection: sa.Connection, search: SearchTable, ids: list[int]) -> N
     )
 
 
+def purge(connection: sa.Connection, search: SearchTable) -> None:
+    """Let go of the words of what was taken out: SQLite keeps them beside the mark that they count
+    no more until parts of the index are put together. Belongs into `overwriting`. PostgreSQL
+    forgets with its next VACUUM."""
+    if connection.dialect.name == "sqlite":
+        words = search.words.name
+        raw(connection).execute(f"INSERT INTO {words} ({words}) VALUES ('optimize')")  # noqa: S608
+
+
 def rebuild(connection: sa.Connection, search: SearchTable) -> None:
     """Index all records anew."""
     entity = next(iter(search.fields.values())).table

@@ -86,9 +86,19 @@ def is_text(kind: FieldType) -> bool:
     return isinstance(kind.column_type(), sa.String)
 
 
+def sealed(field: Field, bind: Bind) -> bool:
+    """Whether the values of a field are encrypted."""
+    return "encrypted" in field.privacy and form(field, bind) == "column"
+
+
 def searched(entity: Entity, bind: Bind) -> list[Field]:
-    """The fields whose text is in the search index: lists and reference pickers look there."""
-    return [field for field in columns(entity, bind) if bind(field).searchable]
+    """The fields whose text is in the search index: lists and reference pickers look there. What is
+    encrypted is not: the index would give it away."""
+    return [
+        field
+        for field in columns(entity, bind)
+        if bind(field).searchable and not sealed(field, bind)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

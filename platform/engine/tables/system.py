@@ -611,6 +611,15 @@ WF_DRAFT_STEP = _table(
     _big("by_id"),
     _at("at", null=False),
 )
+DEFINITION_DRAFT = _table(
+    "definition_draft",
+    _text("key", primary_key=True),  # path of a file of the company's own layer
+    _text("body"),  # canonical JSON text; "": the file goes away
+    _big("base_id", null=False),  # the version it was begun on
+    _big("by_id"),
+    _at("at", null=False),
+    _big("version", null=False),  # another number with every change, never one twice
+)
 WF_MIGRATION = _table(
     "wf_migration",
     _id(),

@@ -192,3 +192,15 @@ def test_what_depends_on_the_actor_and_on_the_clock() -> None:
     assert (plain.conditional, own.conditional, timed.conditional) == (False, True, True)
     assert not own.clocks
     assert timed.clocks == {"today"}
+
+
+def test_a_masked_value_is_looked_for_where_the_role_that_may_sees_the_row() -> None:
+    fields = [
+        field("phone", {"a": Grant(mask="phone", search=True), "b": Grant(mask="phone")}),
+    ]
+    rows = {"a": Grant(read="owner == me"), "b": Grant(read=True)}
+    assert compiled(fields, rows, "a").fields["phone"].search.always
+    assert not compiled(fields, rows, "b").searchable("phone")
+    both = compiled(fields, rows, "a", "b")
+    assert both.fields["phone"].search.node == parse("owner == me")
+    assert both.conditional

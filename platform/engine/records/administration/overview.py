@@ -7,7 +7,7 @@ is the administrator's business, whoever may read the record.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from engine.records.flows.env import BEYOND_IDS
 from engine.records.flows.waiting import deeds
 from engine.records.flows.words import event_title
 from engine.records.labels import names_of
+from engine.records.reading import cleared
 from engine.records.unit import Unit
 from engine.tables import system
 from engine.workflow import Chart, EventRow, compile_chart
@@ -274,6 +275,8 @@ def case_detail(unit: Unit, id: int) -> CaseDetail:
     chart = charts_of(unit.connection, [pinned])[pinned]
     now = unit.app.model.workflows.get(line.workflow)
     rows = store.events_of(unit, id)
+    if not cleared(unit, line.entity, [line.record]):
+        rows = [replace(one, comment="") for one in rows]  # words about what is above his grade
     tasks = _open_tasks(unit, [id], {pinned: chart}, {id: pinned}).get(id, [])
     known = _all_states(unit, line.workflow, chart)
     children = sa.select(_INSTANCE.c.id).where(_INSTANCE.c.parent_id == id)

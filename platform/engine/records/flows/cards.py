@@ -22,7 +22,7 @@ from engine.records.flows.inbox import fact_columns, open_to_asked
 from engine.records.flows.views import Flow, Look, flow_of
 from engine.records.history import MASKED, Change, Entry, history, history_names, values_at
 from engine.records.labels import names_for, worded
-from engine.records.reading import read, visible
+from engine.records.reading import cleared, read, visible
 from engine.records.unit import Unit
 from engine.tables import system
 
@@ -116,7 +116,7 @@ def _opened(unit: Unit, entity: str, id: int, instance: int, task: int | None) -
     if whole is None:
         raise NotFound
     readable = bool(visible(unit, entity, [id]))
-    copied = _copied(unit, instance)
+    copied = _copied(unit, instance) and bool(cleared(unit, entity, [id]))
     if not (readable or copied or asked(unit, entity, id)):
         raise NotFound
     flow = flow_of(unit, entity, id, known=True)

@@ -13,12 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from engine.access import granted
 from engine.definitions.model import Entity, Workflow
 from engine.records.failures import NotFound
 from engine.records.flows import store
 from engine.records.flows.env import FlowEnv
 from engine.records.flows.store import Stored
-from engine.records.reading import visible
+from engine.records.reading import cleared, visible
 from engine.records.unit import Unit
 from engine.tables import system
 from engine.workflow import (
@@ -56,7 +57,7 @@ def situation(
     Raises: NotFound.
     """
     definition = unit.app.model.entities.get(entity)
-    if definition is None:
+    if definition is None or not granted(unit.actor.scopes, entity, "read", "events", "tasks"):
         raise NotFound
     wait = lock and unit.app.database.kind != "sqlite"
     record = unit.app.reader.load(unit.connection, entity, id, lock=wait)
@@ -175,7 +176,8 @@ def knows(unit: Unit, entity: str, id: int) -> bool:
 
     Taking part, or being told, opens the case (who decided what, why, the label and the plain
     facts), not the record's page: that stays a matter of roles. Who has decided still knows; and
-    who came too late is told by whom it was done.
+    who came too late is told by whom it was done. A record above somebody's grade of secrecy stays
+    closed to him, whoever asked him.
     """
     if unit.actor.system or visible(unit, entity, [id]):
         return True
@@ -198,7 +200,8 @@ def copied(unit: Unit, entity: str, id: int) -> bool:
         )
 
     values = {"entity": entity, "record": id, "me": unit.actor.id}
-    return bool(unit.app.statement(("wf copied",), build).rows(unit.connection, values))
+    found = unit.app.statement(("wf copied",), build).rows(unit.connection, values)
+    return bool(found and cleared(unit, entity, [id]))
 
 
 def asked(unit: Unit, entity: str, id: int) -> bool:
@@ -217,7 +220,8 @@ def asked(unit: Unit, entity: str, id: int) -> bool:
         )
 
     values = {"entity": entity, "record": id, "me": unit.actor.id}
-    return bool(unit.app.statement(("wf asked",), build).rows(unit.connection, values))
+    found = unit.app.statement(("wf asked",), build).rows(unit.connection, values)
+    return bool(found and cleared(unit, entity, [id]))
 
 
 def took_part(unit: Unit, entity: str, id: int) -> bool:
@@ -236,7 +240,8 @@ def took_part(unit: Unit, entity: str, id: int) -> bool:
         )
 
     values = {"entity": entity, "record": id, "me": unit.actor.id}
-    return bool(unit.app.statement(("wf took part",), build).rows(unit.connection, values))
+    found = unit.app.statement(("wf took part",), build).rows(unit.connection, values)
+    return bool(found and cleared(unit, entity, [id]))
 
 
 def waits_for(name: str) -> sa.ColumnElement[bool]:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
+from engine.access import EVERY, granted
 from engine.definitions.model import Entity, Field, Label
 from engine.fields import USER, Names, bind
 from engine.lists import Condition, Query, default_query
@@ -25,7 +26,7 @@ from engine.records.flows.env import BEYOND_IDS
 from engine.records.flows.waiting import only_reminds
 from engine.records.flows.words import state_title
 from engine.records.labels import names_for, names_of, worded
-from engine.records.reading import find, visible
+from engine.records.reading import cleared, find, visible
 from engine.records.unit import Unit
 from engine.records.views import Masked
 from engine.tables import system
@@ -213,16 +214,20 @@ class Counts:
 
 def counts(unit: Unit) -> Counts:
     """What the tabs of the inbox say: one compiled statement over three indexes."""
+    within = _within(unit)
 
     def build() -> sa.Select[Any]:
         me = sa.bindparam("me", type_=_TASK.c.id.type)
-        own, pool = _counted(me)
+        own, pool = _counted(me, within)
         copies = sa.select(sa.func.count()).where(_COPY.c.user_id == me, _COPY.c.read_at.is_(None))
+        if within is not None:
+            copies = copies.where(_COPY.c.instance_id == _INSTANCE.c.id)
+            copies = copies.where(_INSTANCE.c.entity.in_(within))
         return sa.select(
             own.label("own"), pool.label("pool"), copies.scalar_subquery().label("copies")
         )
 
-    statement = unit.app.statement(("wf counts",), build)
+    statement = unit.app.statement(("wf counts", within), build)
     (row,) = statement.rows(unit.connection, {"me": unit.actor.id})
     return Counts(row["own"], row["pool"], row["copies"])
 
@@ -272,7 +277,9 @@ def own_phrases(unit: Unit, most: int = 4) -> list[str]:
 def _narrowed(
     unit: Unit, base: sa.Select[Any], wanted: Wanted, state: sa.ColumnElement[str]
 ) -> sa.Select[Any]:
-    """Only the lines that were asked for."""
+    """Only the lines that were asked for, as far as a token goes."""
+    if (within := _within(unit)) is not None:
+        base = base.where(_INSTANCE.c.entity.in_(within))
     if wanted.entity:
         base = base.where(_INSTANCE.c.entity == wanted.entity)
     if wanted.workflow:
@@ -315,7 +322,8 @@ def _called(unit: Unit, text: str) -> sa.ColumnElement[bool]:
 
 def open_to_asked(field: Field) -> bool:
     """Whether somebody who is asked about a record that he may not read sees this field of it."""
-    return not field.access and not field.write_only
+    sensitive = field.privacy & {"encrypted", "logged"}
+    return not field.access and not field.write_only and not sensitive
 
 
 def count_tasks(unit: Unit) -> int:
@@ -329,9 +337,13 @@ def count_tasks(unit: Unit) -> int:
     return int(statement.scalar(unit.connection, {"me": unit.actor.id}))
 
 
-def _counted(me: sa.BindParameter[Any]) -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[int]]:
+def _counted(
+    me: sa.BindParameter[Any], within: tuple[str, ...] | None = None
+) -> tuple[sa.ScalarSelect[int], sa.ScalarSelect[int]]:
     """How many open tasks are a person's own, and how many he may claim."""
     open_ = _TASK.c.status == "open"
+    if within is not None:
+        open_ = sa.and_(open_, _TASK.c.entity.in_(within))
     own = sa.select(sa.func.count()).where(_TASK.c.assignee_id == me, open_)
     pool = (
         sa.select(sa.func.count())
@@ -340,6 +352,14 @@ def _counted(me: sa.BindParameter[Any]) -> tuple[sa.ScalarSelect[int], sa.Scalar
         .where(_CANDIDATE.c.user_id == me, _TASK.c.assignee_id.is_(None), open_)
     )
     return own.scalar_subquery(), pool.scalar_subquery()
+
+
+def _within(unit: Unit) -> tuple[str, ...] | None:
+    """The entities whose tasks a token may see; None without a token, or when it may see all."""
+    scopes = unit.actor.scopes
+    if granted(scopes, EVERY, "tasks"):
+        return None
+    return tuple(name for name in unit.app.model.entities if granted(scopes, name, "tasks"))
 
 
 # --- rows --------------------------------------------------------------------------------------
@@ -416,6 +436,7 @@ class _Page:
         self.rows = [row for row in rows if row.entity in unit.app.model.entities]
         self.records: dict[tuple[str, int], Record] = {}
         self.readable: set[tuple[str, int]] = set()
+        self.open: set[tuple[str, int]] = set()  # not above the actor's grade of secrecy
         self.labels: dict[tuple[str, int], str] = {}
         self.facts: dict[tuple[str, int], list[Fact]] = {}
         for name in dict.fromkeys(row.entity for row in self.rows):
@@ -432,6 +453,7 @@ class _Page:
         self.records |= {(name, record["id"]): record for record in records}
         shown = visible(unit, name, ids)
         self.readable |= {(name, id) for id in shown}
+        self.open |= {(name, id) for id in cleared(unit, name, ids)}
         labels = names_of(unit, {name: shown})
         names = names_for(unit, entity, records, entity.label_fields)
         for record in records:
@@ -499,7 +521,7 @@ class _Page:
             self._item(row)
             for row in self.rows
             if (row.entity, row.record_id) in self.records
-            and (everything or (row.entity, row.record_id) in self.readable)
+            and (row.entity, row.record_id) in (self.open if everything else self.readable)
         ]
 
     def _item(self, row: Any) -> InboxItem:

@@ -17,18 +17,20 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from engine.access import granted
 from engine.definitions.model import Entity
 from engine.fields import BadValue, bind
 from engine.problems import Problem, Severity
 from engine.records.computing import compute, live_values
 from engine.records.evaluation import Relations
-from engine.records.failures import Conflict, Invalid, NotFound, Stale
+from engine.records.failures import BeyondToken, Conflict, Invalid, NotFound, Stale
 from engine.records.flows import cases, store
 from engine.records.flows.cases import Situation, situation
 from engine.records.flows.creations import carried_out
 from engine.records.flows.env import BEYOND_IDS, FlowEnv
 from engine.records.flows.signatures import claim_signature
 from engine.records.flows.words import refusal
+from engine.records.reading import cleared
 from engine.records.references import check_sent
 from engine.records.storing import Saving, stale, store_change
 from engine.records.unit import SYSTEM, Unit
@@ -200,6 +202,7 @@ def fire(
     was done already or the case is closed, Stale, and Invalid for everything else.
     """
     found = situation(unit, entity, id, lock=True)
+    _within(unit, entity, "tasks" if event.startswith("task.") else "events")
     if found is None:
         raise Conflict([Problem("R403")])
     data = dict(payload or {})
@@ -233,7 +236,9 @@ def decide(
     if row is None:
         raise NotFound
     mine = unit.actor.id in {row.assignee_id, row.decided_by_id}
+    mine = mine and bool(cleared(unit, row.entity, [row.record_id]))
     found = situation(unit, row.entity, row.record_id, lock=True, known=mine)
+    _within(unit, row.entity, "tasks")
     if found is None or found.case.id != row.instance_id:
         raise Conflict([Problem("R401")])
     body = {**(data or {}), **({"comment": comment} if comment else {})}
@@ -241,6 +246,11 @@ def decide(
     source: Any = "system" if unit.actor.system else "client"
     told = Event(f"task.{name}", body, row.number, source)
     return take(unit, found, told, version=version, key=idempotency_key)
+
+
+def _within(unit: Unit, entity: str, right: str) -> None:
+    if not granted(unit.actor.scopes, entity, right):
+        raise BeyondToken(right)
 
 
 def take(

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from engine.definitions.model import Workflow
 from engine.records.failures import Busy
 from engine.records.outbox.rows import post
+from engine.records.sealing import EVENT, open_whole, seal_whole
 from engine.records.unit import Unit
 from engine.storage.types import dumps
 from engine.tables import system
@@ -227,7 +228,7 @@ def _write(
     key: str,
     result: Mapping[str, Any] | None = None,
 ) -> None:
-    _events(unit, case.id, outcome.events, key, result)
+    _events(unit, case, outcome.events, key, result)
     _tasks(unit, case, outcome)
     _timers(unit, case, outcome, {timer.name: timer for timer in timers})
     _effects(unit, case, outcome)
@@ -315,21 +316,23 @@ def _insert_many(
 
 
 def _events(
-    unit: Unit, id: int, events: Iterable[EventRow], key: str, result: Mapping[str, Any] | None
+    unit: Unit, case: Stored, events: Iterable[EventRow], key: str, result: Mapping[str, Any] | None
 ) -> None:
-    rows = []
+    rows, seals = [], bool(unit.app.sealer(case.entity))
     for at, event in enumerate(events):
-        body = to_json(event)
+        data = to_json(event)["data"]
+        if data and seals:  # it may hold what becomes a value of an encrypted field
+            data = seal_whole(unit.app.tables.keys, data, EVENT)
         rows.append(
             {
-                "instance_id": id,
+                "instance_id": case.id,
                 "seq": event.sequence,
                 "type": event.type,
                 "actor_id": event.actor,
                 "on_behalf_id": event.on_behalf_of,
                 "before": list(event.before),
                 "after": list(event.after),
-                "payload": {"data": body["data"], "cause": event.cause, "task": event.task},
+                "payload": {"data": data, "cause": event.cause, "task": event.task},
                 "result": dict(result) if result and at == 0 else None,
                 "idem_key": key or None if at == 0 else None,
                 "comment": event.comment,
@@ -537,7 +540,7 @@ def events_of(unit: Unit, id: int) -> list[EventRow]:
             on_behalf_of=row.on_behalf_id,
             task=row.payload["task"],
             comment=row.comment,
-            data=row.payload["data"],
+            data=open_whole(unit.app.tables.keys, row.payload["data"], EVENT),
         )
         for row in rows
     ]

@@ -40,6 +40,7 @@ _TITLES: Final[Mapping[str, Label]] = {
     "tasks": {"zh-CN": "待办任务", "en": "Open tasks"},
     "cases": {"zh-CN": "本人发起、进行中的流程", "en": "Running cases he started"},
     "agents": {"zh-CN": "替他人代理", "en": "Stands in for others"},
+    "shares": {"zh-CN": "他人共享给他的记录", "en": "Records that others shared with him"},
     "subordinates": {"zh-CN": "直接下属", "en": "Direct subordinates"},
     "departments": {"zh-CN": "负责的部门", "en": "Departments he heads"},
     "groups": {"zh-CN": "所在的用户组", "en": "Groups he is in"},

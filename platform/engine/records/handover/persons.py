@@ -9,9 +9,11 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from engine.definitions.model import text_of
 from engine.problems import Problem
-from engine.records import groups
+from engine.records import groups, sharing
 from engine.records.history import note
+from engine.records.labels import names_of
 from engine.records.unit import Unit
 from engine.tables import system
 
@@ -114,6 +116,21 @@ def _move_standing(unit: Unit, user: int, to: int) -> int:
     return len(found)
 
 
+# --- what is shared with him --------------------------------------------------------------------
+def _shared(unit: Unit, user: int) -> list[str]:
+    """The records that others shared with him; those that whoever asks does not see, by their
+    kind."""
+    wanted: dict[str, list[int]] = {}
+    for entity, id in sharing.held_by(unit, user):
+        wanted.setdefault(entity, []).append(id)
+    names, known = names_of(unit, wanted), unit.app.model.entities
+    return [
+        names.labels.get((entity, id)) or text_of(known[entity].title, unit.language)
+        for entity, ids in wanted.items()
+        for id in ids
+    ]
+
+
 PARTS: Final[Mapping[str, Part]] = {
     "subordinates": Part(_subordinates, _move_subordinates),
     "departments": Part(_departments, _move_departments),
@@ -121,6 +138,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "agents": Part(
         lambda unit, user: [str(row.name) for row in _standing(unit, user)], _move_standing
     ),
+    "shares": Part(_shared, sharing.hand_over),
 }
 
 

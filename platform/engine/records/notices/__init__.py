@@ -23,11 +23,17 @@ from engine.records.actor import Actor
 from engine.records.flows.env import BEYOND_IDS
 from engine.records.notices.company_channels import Channel, channel_named, channels
 from engine.records.notices.settings import Preferences, preferences
-from engine.records.notices.text import About, Writer, Written, about_effect, as_reader
+from engine.records.notices.text import (
+    About,
+    Writer,
+    Written,
+    about_effect,
+    as_reader,
+    sendable,
+)
 from engine.records.notices.words import KIND_OF, KINDS
 from engine.records.reading import visible
 from engine.records.unit import Unit
-from engine.records.views import Masked
 from engine.tables import system
 
 __all__ = ["Notice", "mark_read", "mine", "preferences", "tell", "unread"]
@@ -307,11 +313,9 @@ def called(unit: Unit, row: Mapping[str, Any]) -> None:
     fields = {}
     if entity is not None and writer.level == "reads":
         fields = {
-            name: bind(field).to_json(writer.record[name])
+            name: bind(field).to_json(value)
             for name, field in entity.fields.items()
-            if name in writer.record
-            and writer.record[name] is not None
-            and not isinstance(writer.record[name], Masked)
+            if (value := sendable(field, writer.record.get(name))) is not None
         }
     payload = {
         "key": row["key"],

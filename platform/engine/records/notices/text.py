@@ -22,6 +22,7 @@ from engine.records.actor import Actor
 from engine.records.failures import NotFound
 from engine.records.flows import store
 from engine.records.flows.cases import asked
+from engine.records.flows.inbox import open_to_asked
 from engine.records.flows.words import state_title
 from engine.records.labels import label_of, names_for, names_of, worded
 from engine.records.notices.words import BODY, DEFAULTS, EMPTY, HIDDEN, PLATFORM
@@ -36,6 +37,7 @@ Level = Literal["reads", "asked", "none"]
 LONGEST_TITLE: Final = 200
 LONGEST_BODY: Final = 2_000
 LONGEST_VALUE: Final = 300
+SENSITIVE: Final = frozenset({"encrypted", "logged"})
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _BEYOND: Final[Mapping[str, Mapping[str, str]]] = {  # what people and departments lead to
     USER: {"dept": DEPARTMENT, "manager": USER},
@@ -111,7 +113,7 @@ def _step(unit: Unit, instance: int | None, sequence: Any) -> Any:
 
 def as_reader(unit: Unit, reader: Actor) -> Unit:
     """The same transaction, seen by somebody else."""
-    return replace(unit, actor=reader, writes=False, touched=set())
+    return replace(unit, actor=reader, writes=False, touched=set(), seen={})
 
 
 class Writer:
@@ -139,7 +141,7 @@ class Writer:
             return {}
         self.level = "asked"
         fields = self._entity.fields
-        open_ = {n for n, one in fields.items() if not one.access and not one.write_only}
+        open_ = {name for name, one in fields.items() if open_to_asked(one)}
         return {name: value for name, value in whole.items() if name in open_ or name == "id"}
 
     def write(self, notice: NoticeText | None, kind: str) -> Written:
@@ -252,6 +254,9 @@ class Writer:
         if value is None or value == []:
             return EMPTY
         kind = bind(definition)
+        if definition.privacy & SENSITIVE:
+            return str(kind.mask(value))  # a notice is kept, mailed and passed on
+        value = sendable(definition, value)
         names = names_for(self.unit, entity, [record], [definition.name])
         if any(key not in names.labels for key in kind.references(value)):
             return HIDDEN  # it points at something that the reader may not know
@@ -263,6 +268,19 @@ def _target(definition: Field) -> str:
     if definition.reference is not None:
         return definition.reference.to
     return DEPARTMENT if definition.type == "department" else USER
+
+
+def sendable(definition: Field, value: Any) -> Any:
+    """What of a value may leave the house: nothing that is masked, encrypted or written down when
+    somebody sees it, rows without such columns; None for nothing."""
+    if value is None or isinstance(value, Masked) or definition.privacy & SENSITIVE:
+        return None
+    if definition.rows is None:
+        return value
+    kept = {name for name, one in definition.rows.fields.items() if not one.privacy & SENSITIVE}
+    return [
+        {name: one for name, one in row.items() if name == "id" or name in kept} for row in value
+    ]
 
 
 def _cut(text: str, longest: int) -> str:

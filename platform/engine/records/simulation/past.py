@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from statistics import median
+from types import SimpleNamespace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from engine.definitions.model import Entity
 from engine.fields import BadValue, bind
+from engine.records.erased import is_erased
+from engine.records.sealing import EVENT, open_whole
 from engine.records.unit import Unit
 from engine.tables import system
 
@@ -116,7 +119,7 @@ def _pasts(unit: Unit, entity: Entity, rows: Sequence[Any]) -> Iterator[Past]:
         record = records.get(row.record_id)
         if record is None:
             continue
-        past = _past(row, events.get(row.id, []), tasks.get(row.id, []))
+        past = _past(unit, row, events.get(row.id, []), tasks.get(row.id, []))
         submitted = past.events[0].at if past.events else past.begun
         values, rebuilt = _rewound(entity, record, changes.get(record["id"], []), submitted)
         yield replace(past, record=values, rebuilt=rebuilt)
@@ -132,14 +135,15 @@ def _by(unit: Unit, table: sa.Table, ids: Sequence[int]) -> dict[int, list[Any]]
     return found
 
 
-def _past(row: Any, events: Sequence[Any], tasks: Sequence[Any]) -> Past:
+def _past(unit: Unit, row: Any, events: Sequence[Any], tasks: Sequence[Any]) -> Past:
     by_number = {task.number: task for task in tasks}
     decisions, said = [], []
     for event in events:
         payload = event.payload or {}
         if event.actor_id is None or payload.get("cause") != event.seq or event.type == "start":
             continue
-        data = {k: v for k, v in (payload.get("data") or {}).items() if k != "signature"}
+        sent = open_whole(unit.app.tables.keys, payload.get("data") or {}, EVENT)
+        data = {k: v for k, v in sent.items() if k != "signature"}
         if event.comment:
             data["comment"] = event.comment
         task = by_number.get(payload.get("task") or 0)
@@ -175,8 +179,10 @@ def _changes(unit: Unit, entity: Entity, ids: Sequence[int]) -> dict[int, list[A
         .order_by(_HISTORY.c.id.desc())
     )
     found: dict[int, list[Any]] = {}
-    for row in unit.connection.execute(wanted):
-        found.setdefault(row.record_id, []).append(row)
+    sealer = unit.app.sealer(entity.name)
+    for row in unit.connection.execute(wanted).mappings():
+        opened = {**row, "changes": sealer.opened(row["changes"] or {})}
+        found.setdefault(row["record_id"], []).append(SimpleNamespace(**opened))
     return found
 
 
@@ -189,7 +195,7 @@ def _rewound(
         if row.at <= moment or row.action == "create":
             continue
         for name, (old, _) in (row.changes or {}).items():
-            if field_ := entity.fields.get(name):
+            if (field_ := entity.fields.get(name)) and not is_erased(old):
                 try:
                     found[name] = None if old is None else bind(field_).from_json(old)
                 except (BadValue, TypeError, ValueError, AttributeError):

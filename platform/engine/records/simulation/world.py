@@ -102,7 +102,7 @@ class World:
         entity = unit.app.model.entities.get(chart.entity)
         if entity is None:
             raise NotFound
-        self.unit: Unit = replace(unit, writes=False, touched=set())
+        self.unit: Unit = replace(unit, writes=False, touched=set(), seen={})
         self.chart, self.entity = chart, entity
         self.exact = exact  # formulas and rules after every step, not only after changes
         self.pins: Record = {}  # values of formulas that stay what somebody typed
