@@ -88,7 +88,7 @@ def test_sent_back_and_straight_to_whoever_sent_it(
     state(li, "财务法务会签")
 
     opened(sun, title)
-    changed = sun.get_by_role("region", name=re.compile("^自你上次处理以来的修改"))
+    changed = sun.get_by_role("region", name=re.compile("^自您上次处理以来的修改"))
     expect(changed.locator("del").filter(has_text="80,000")).not_to_have_count(0)
     expect(changed.locator("ins").filter(has_text="81,000")).not_to_have_count(0)
     expect(inbox(visit(works, "wang", phone=phone)).filter(has_text=title)).to_have_count(0)
