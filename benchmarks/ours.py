@@ -54,6 +54,7 @@ def prepare(folder: Path, rows: int, users: int, url: str = "") -> Prepared:
             str(folder),
             "--port",
             str(port),
+            *(["--dev"] if url else []),  # the run's PostgreSQL does not wait for the disk
         ],
         port=port,
         headers={"Cookie": f"dg_session={token}", "X-CSRF-Token": _csrf(folder, token)},

@@ -191,7 +191,7 @@ class Tables:
         value = SqlValue(other.c.dept, DEPARTMENT)
         some = sa.select(other.c.id).where(test(value)).correlate_except(other)
         column = self.customer.c.owner
-        return sa.and_(column.is_not(None), column.in_(some))
+        return sa.func.coalesce(column, 0).in_(some)
 
     def fact(self, what: str, argument: str) -> sa.ColumnElement[bool]:
         return sa.false()

@@ -175,7 +175,8 @@ class SqlNames:
         column, person = self.column(head), system.USER.alias()
         value = SqlValue(person.c[_USER[rest[0]]], PLATFORM["@user"][rest[0]])
         some = sa.select(person.c.id).where(test(value)).correlate_except(person)
-        return sa.and_(column.is_not(None), column.in_(some))
+        # not by the column's index: in a list it is the order's index that has to lead
+        return sa.func.coalesce(column, 0).in_(some)
 
     def fact(self, what: str, argument: str) -> sa.ColumnElement[bool]:
         """See `engine.expressions.Resolver`. Rows of a lines field have no facts of their own."""
