@@ -92,9 +92,13 @@ class Arena:
             return connection.execute(statement).all()
 
     def fresh_day(self) -> None:
-        """Nobody has taken anything today."""
+        """Nobody has taken anything today, and nobody holds what he took before."""
+        customers = self.sides[0].current.tables.of("customer")
+        raced = customers.column("name").like("race %")
         with self.sides[0].database.write() as connection:
             connection.execute(sa.delete(system.QUOTA))
+            hands = sa.update(customers.table).where(raced)
+            connection.execute(hands.values({customers.column("owner"): None}))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

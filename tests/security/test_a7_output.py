@@ -28,7 +28,8 @@ from engine.fields import BadValue, Names
 from engine.hooks import GiveUp, Message
 from engine.tables import system
 
-TEXTS: Final = {**together(), **(SCRIPTS if FULL else {})}
+ALONE: Final = {name: f"a/b {text}" for name, text in SCRIPTS.items()}  # found by no search either
+TEXTS: Final = {**together(), **(ALONE if FULL else {})}
 Way = tuple[str, str]
 
 
